@@ -1,0 +1,54 @@
+"""The one table of tolerances, and the two gates every kernel passes."""
+
+import ml_dtypes
+import numpy as np
+
+# dtype: (rtol, atol). Reductions over n elements scale atol by sqrt(n).
+TOLERANCES = {
+    "float64": (1e-7, 1e-9),
+    "float32": (1.3e-6, 1e-5),
+    "float16": (1e-3, 1e-3),
+    "bfloat16": (1.6e-2, 1e-2),
+}
+# |noise - stateless_normal's| <= NOISE * (1 + |noise|), on every ISA and device.
+NOISE = 2e-6
+# Losses of two trainings with the same noise, step by step.
+TRAINING = 1e-5
+# float64 central differences with step 1e-5: truncation and rounding are both about 1e-10.
+NUMERIC = (1e-6, 1e-8)
+
+
+def dtype_name(dtype):
+    """Name in the table of a NumPy dtype, a TensorFlow dtype or a string."""
+    name = getattr(dtype, "name", None) or str(np.dtype(dtype))
+    return {"half": "float16"}.get(name, name)
+
+
+def assert_close(actual, expected, dtype, n=1):
+    """First gate: within the table against a float64 reference."""
+    rtol, atol = TOLERANCES[dtype_name(dtype)]
+    np.testing.assert_allclose(
+        np.asarray(actual, "float64"),
+        np.asarray(expected, "float64"),
+        rtol=rtol,
+        atol=atol * np.sqrt(n),
+        equal_nan=True,
+    )
+
+
+def ulp(x, dtype):
+    """Distance between neighbours of `dtype` at the size of x."""
+    info = ml_dtypes.finfo(dtype_name(dtype))
+    size = np.maximum(np.abs(np.asarray(x, "float64")), float(info.tiny))
+    return float(info.eps) * np.exp2(np.floor(np.log2(size)))
+
+
+def assert_as_exact_as(actual, stock, reference, dtype):
+    """Second gate: error at most twice plain TensorFlow's at that dtype, plus 1 ulp."""
+    reference = np.asarray(reference, "float64")
+    if not reference.size:
+        return
+    error = np.max(np.abs(np.asarray(actual, "float64") - reference))
+    allowed = 2 * np.max(np.abs(np.asarray(stock, "float64") - reference))
+    allowed += np.max(ulp(reference, dtype))
+    assert error <= allowed, f"error {error:.3g}, allowed {allowed:.3g} ({dtype_name(dtype)})"
