@@ -1,0 +1,112 @@
+// Normal noise of a seed, as tf.random.stateless_normal lays it out, a block of vectors at a time.
+#pragma once
+#include "core/load_store.h"
+#include "core/philox.h"
+#include "core/vector_math.h"
+
+namespace fastgen {
+namespace FASTGEN_TARGET {
+
+// Philox on one group per 64-bit lane. The high halves of c0..c3 are not defined: mul_wide and
+// even_odd look at low halves only, which saves masking every product.
+class VectorPhilox {
+ public:
+  static constexpr int kGroups = kBytes / 8;
+  struct Words {
+    U64 c0, c1, c2, c3;
+  };
+
+  explicit FG_INLINE VectorPhilox(const int64_t seed[2]) {
+    const PhiloxStream stream = philox_stream(seed);
+    uint32_t key0 = stream.key0, key1 = stream.key1;
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+      key0_[round] = U64{} + key0, key1_[round] = U64{} + key1;
+      key0 += kPhiloxW0, key1 += kPhiloxW1;
+    }
+    counter2_ = U64{} + stream.counter2, counter3_ = U64{} + stream.counter3;
+    // Lane 2k holds group k, lane 2k + 1 group k + kGroups / 2: interleave() then gives the groups
+    // in order, without a permutation.
+    for (int lane = 0; lane < kGroups; ++lane) {
+      lane_group_[lane] = lane / 2 + (lane % 2) * (kGroups / 2);
+    }
+  }
+
+  // The state of groups [group, group + kGroups) before the last round.
+  FG_INLINE Words nine_rounds(uint64_t group) const {
+    const U64 counter = lane_group_ + group;
+    Words w = {counter, counter >> 32, counter2_, counter3_};
+    for (int round = 0; round < kPhiloxRounds - 1; ++round) w = next(w, round);
+    return w;
+  }
+
+  FG_INLINE Words next(const Words& w, int round) const {
+    const U64 p0 = mul_wide(w.c0, U64{} + kPhiloxM0), p1 = mul_wide(w.c2, U64{} + kPhiloxM1);
+    return {(p1 >> 32) ^ w.c1 ^ key0_[round], p1, (p0 >> 32) ^ w.c3 ^ key1_[round], p0};
+  }
+
+ private:
+  U64 key0_[kPhiloxRounds], key1_[kPhiloxRounds];
+  U64 counter2_, counter3_, lane_group_;
+};
+
+// Box-Muller, sine first, of u = mantissa bits in [0, 1) and v = the same, in elements' order.
+template <class V>
+FG_INLINE void box_muller(typename Lanes<V>::Uint u_bits, typename Lanes<V>::Uint v_bits, V* low,
+                          V* high) {
+  typedef typename Lanes<V>::Uint Uint;
+  typedef typename Lanes<V>::type T;
+  constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;
+  const Uint mask = Uint{} + ((1ull << mantissa) - 1), one = (Uint)splat<V>(1);
+  V u = (V)((u_bits & mask) | one) - (T)1;
+  u = u < (T)1e-7 ? splat<V>((T)1e-7) : u;
+  const V quarters = fma((V)((v_bits & mask) | one), splat<V>(4), splat<V>(-4));
+  V s, c;
+  sincos_quarters(quarters, &s, &c);
+  const V radius = sqrt(log(u) * (T)-2);
+  interleave(s * radius, c * radius, low, high);
+}
+
+// Two vectors of noise: the elements of groups [group, group + kGroups).
+FG_INLINE void normal_block(const VectorPhilox& philox, uint64_t group, F32* low, F32* high) {
+  const VectorPhilox::Words w = philox.nine_rounds(group);
+  const VectorPhilox::Words z = philox.next(w, kPhiloxRounds - 1);
+  // u from words 0 and 2, v from words 1 and 3: a group's two pairs lie side by side.
+  const U32 u = even_odd((U32)z.c0, (U32)(z.c2 << 32)), v = even_odd((U32)z.c1, (U32)(z.c3 << 32));
+  box_muller<F32>(u, v, low, high);
+}
+FG_INLINE void normal_block(const VectorPhilox& philox, uint64_t group, F64* low, F64* high) {
+  const VectorPhilox::Words w = philox.nine_rounds(group);
+  const VectorPhilox::Words z = philox.next(w, kPhiloxRounds - 1);
+  // Word 0 (2) above word 1 (3).
+  const U64 u = (U64)even_odd((U32)z.c1, (U32)(z.c0 << 32));
+  const U64 v = (U64)even_odd((U32)z.c3, (U32)(z.c2 << 32));
+  box_muller<F64>(u, v, low, high);
+}
+
+// Noise of a stretch of elements in a buffer that stays in L1.
+template <class V, int capacity>
+class NoiseTile {
+  typedef typename Lanes<V>::type T;
+  static constexpr int kBlock = 2 * Lanes<V>::count;
+  static constexpr int kPerGroup = 16 / sizeof(T);
+
+ public:
+  // Elements [first, first + size) of the stream, size <= capacity.
+  FG_INLINE const T* fill(const VectorPhilox& philox, int64_t first, int64_t size) {
+    const int64_t skip = first % kPerGroup;
+    uint64_t group = (uint64_t)(first / kPerGroup);
+    for (int64_t i = 0; i < skip + size; i += kBlock, group += VectorPhilox::kGroups) {
+      V low, high;
+      normal_block(philox, group, &low, &high);
+      store(buffer_, i, low, Whole{});
+      store(buffer_, i + kBlock / 2, high, Whole{});
+    }
+    return buffer_ + skip;
+  }
+
+ private:
+  alignas(64) T buffer_[capacity + 2 * kBlock];
+};
+
+}  // namespace FASTGEN_TARGET
+}  // namespace fastgen

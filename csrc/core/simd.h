@@ -1,0 +1,199 @@
+// Vectors of the target's width on GCC/Clang vector extensions: arithmetic, comparisons, shifts and
+// c ? a : b are the compiler's own operators; what they do not cover is here.
+#pragma once
+#include <stdint.h>
+
+#include "core/dispatch.h"
+#ifdef __x86_64__
+// g++ 12 warns of the deliberately undefined operands in its own header.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif
+
+namespace fastgen {
+
+namespace FASTGEN_TARGET {
+
+#if FG_TARGET == FG_TARGET_avx512
+constexpr int kBytes = 64;
+#elif FG_TARGET == FG_TARGET_avx2
+constexpr int kBytes = 32;
+#else
+constexpr int kBytes = 16;
+#endif
+
+template <class T, int bytes = kBytes>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(bytes)));
+};
+typedef VectorOf<float>::type F32;
+typedef VectorOf<double>::type F64;
+typedef VectorOf<int32_t>::type I32;
+typedef VectorOf<uint32_t>::type U32;
+typedef VectorOf<int64_t>::type I64;
+typedef VectorOf<uint64_t>::type U64;
+typedef VectorOf<uint16_t, kBytes / 2>::type U16;  // the lanes of F32
+
+// The types that go with a float vector: its element, and integer vectors of the same lanes.
+template <class V>
+struct Lanes;
+template <>
+struct Lanes<F32> {
+  typedef float type;
+  typedef I32 Int;
+  typedef U32 Uint;
+  static constexpr int count = kBytes / 4;
+};
+template <>
+struct Lanes<F64> {
+  typedef double type;
+  typedef I64 Int;
+  typedef U64 Uint;
+  static constexpr int count = kBytes / 8;
+};
+
+template <class V>
+FG_INLINE V splat(typename Lanes<V>::type x) {
+  return x - V{};  // x - 0 keeps every x, -0 included
+}
+
+// --- arithmetic that maps to one instruction where the target has it ---
+
+// a * b + c, rounded once where the target has FMA.
+FG_INLINE F32 fma(F32 a, F32 b, F32 c) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_fmadd_ps(a, b, c);
+#elif FG_TARGET == FG_TARGET_avx2
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+FG_INLINE F64 fma(F64 a, F64 b, F64 c) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_fmadd_pd(a, b, c);
+#elif FG_TARGET == FG_TARGET_avx2
+  return _mm256_fmadd_pd(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+FG_INLINE F32 sqrt(F32 x) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_sqrt_ps(x);
+#elif FG_TARGET == FG_TARGET_avx2
+  return _mm256_sqrt_ps(x);
+#elif defined(__x86_64__)
+  return _mm_sqrt_ps(x);
+#else
+  for (int i = 0; i < Lanes<F32>::count; ++i) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+#endif
+}
+FG_INLINE F64 sqrt(F64 x) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_sqrt_pd(x);
+#elif FG_TARGET == FG_TARGET_avx2
+  return _mm256_sqrt_pd(x);
+#elif defined(__x86_64__)
+  return _mm_sqrt_pd(x);
+#else
+  for (int i = 0; i < Lanes<F64>::count; ++i) x[i] = __builtin_sqrt(x[i]);
+  return x;
+#endif
+}
+
+// A NaN in x stays NaN.
+template <class V>
+FG_INLINE V clamp(V x, typename Lanes<V>::type low, typename Lanes<V>::type high) {
+  const V lo = splat<V>(low), hi = splat<V>(high);
+  x = lo > x ? lo : x;
+  return hi < x ? hi : x;
+}
+
+// The products of the low 32 bits of each 64-bit lane, 64 bits wide.
+FG_INLINE U64 mul_wide(U64 a, U64 b) {
+#if FG_TARGET == FG_TARGET_avx512
+  return (U64)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif FG_TARGET == FG_TARGET_avx2
+  return (U64)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+  return (U64)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+  return (a & 0xffffffffu) * (b & 0xffffffffu);
+#endif
+}
+
+// x * 2^n; n holds whole numbers between -1100 and 1100. Overflow is inf; subnormal results lose
+// what does not fit, or all where the thread flushes them.
+FG_INLINE F32 scale(F32 x, F32 n) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_scalef_ps(x, n);
+#else
+  // Two factors, since 2^128 is no float but a mantissa below 1 may still need it.
+  const I32 e = __builtin_convertvector(n, I32), half = e >> 1;
+  return x * (F32)((half + 127) << 23) * (F32)((e - half + 127) << 23);
+#endif
+}
+FG_INLINE F64 scale(F64 x, F64 n) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_scalef_pd(x, n);
+#else
+  // The mantissa of 1.5 * 2^52 + n ends in n: conversions to int64 would need AVX-512.
+  const F64 magic = splat<F64>(0x1.8p52);
+  const I64 e = (I64)(n + magic) - (I64)magic;
+  const I64 half = (I64)((U64)(e + 2048) >> 1) - 1024;  // e >> 1, for want of that shift
+  return x * (F64)((half + 1023) << 52) * (F64)((e - half + 1023) << 52);
+#endif
+}
+
+// --- lanes ---
+
+// Even lanes of a with odd lanes of b (little-endian: low and high halves of 64-bit lanes).
+FG_INLINE U32 even_odd(U32 a, U32 b) {
+#if FG_TARGET == FG_TARGET_avx512
+  return (U32)_mm512_mask_blend_epi32(0xaaaa, (__m512i)a, (__m512i)b);
+#elif FG_TARGET == FG_TARGET_avx2
+  return (U32)_mm256_blend_epi32((__m256i)a, (__m256i)b, 0xaa);
+#else
+  const U64 low = U64{} + 0xffffffffu;
+  return (U32)(((U64)a & low) | ((U64)b & ~low));
+#endif
+}
+
+// Within each 128 bits, interleaves the low (high) halves of a and b: a0 b0 a1 b1 (a2 b2 a3 b3).
+FG_INLINE void interleave(F32 a, F32 b, F32* low, F32* high) {
+#if FG_TARGET == FG_TARGET_avx512
+  *low = _mm512_unpacklo_ps(a, b), *high = _mm512_unpackhi_ps(a, b);
+#elif FG_TARGET == FG_TARGET_avx2
+  *low = _mm256_unpacklo_ps(a, b), *high = _mm256_unpackhi_ps(a, b);
+#else
+  *low = F32{a[0], b[0], a[1], b[1]}, *high = F32{a[2], b[2], a[3], b[3]};
+#endif
+}
+FG_INLINE void interleave(F64 a, F64 b, F64* low, F64* high) {
+#if FG_TARGET == FG_TARGET_avx512
+  *low = _mm512_unpacklo_pd(a, b), *high = _mm512_unpackhi_pd(a, b);
+#elif FG_TARGET == FG_TARGET_avx2
+  *low = _mm256_unpacklo_pd(a, b), *high = _mm256_unpackhi_pd(a, b);
+#else
+  *low = F64{a[0], b[0]}, *high = F64{a[1], b[1]};
+#endif
+}
+
+// The sum of all lanes, pairwise from the outside in.
+template <class V>
+FG_INLINE typename Lanes<V>::type sum(V x) {
+  typename Lanes<V>::type part[Lanes<V>::count];
+  __builtin_memcpy(part, &x, sizeof x);
+  for (int n = Lanes<V>::count / 2; n > 0; n /= 2) {
+    for (int i = 0; i < n; ++i) part[i] += part[i + n];
+  }
+  return part[0];
+}
+
+}  // namespace FASTGEN_TARGET
+}  // namespace fastgen

@@ -1,0 +1,166 @@
+#include "core/thread_pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/status.h"
+
+namespace fastgen {
+namespace {
+
+// Waking a sleeping thread costs about 5 us; less work than that stays on the caller.
+constexpr int64_t kCyclesWorthAThread = 20000;
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return cores > 0 ? cores : 1;
+}
+
+// One loop at a time: panels are taken from a shared counter, so a slow thread takes fewer.
+class Pool {
+ public:
+  explicit Pool(int size) : size_(size) {}
+
+  int size() const { return size_; }
+
+  void resize(int size) {
+    std::lock_guard<std::mutex> turn(turn_);
+    stop();
+    size_ = size;
+  }
+
+  void run(int64_t panels, int64_t cycles_per_panel, fg_task task, void* arg) {
+    const int64_t worth = 1 + panels * cycles_per_panel / kCyclesWorthAThread;
+    std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
+    if (panels <= 1 || worth <= 1 || !(turn.lock(), size_ > 1) || !start()) {
+      if (panels > 0) task(arg, 0, panels);
+      return;
+    }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      task_ = task, arg_ = arg, panels_ = panels;
+      next_.store(0, std::memory_order_relaxed);
+      // Eight turns a thread even out shared cores at little cost in counter traffic.
+      chunk_ = panels / (8 * size_) + 1;
+      busy_ = static_cast<int>(threads_.size());
+      ++round_;
+    }
+    wake_.notify_all();
+    take_panels();
+    std::unique_lock<std::mutex> lock(mutex_);
+    done_.wait(lock, [this] { return busy_ == 0; });
+  }
+
+  std::mutex& turn() { return turn_; }
+
+ private:
+  bool start() {
+    try {
+      while (static_cast<int>(threads_.size()) < size_ - 1) {
+        threads_.emplace_back([this, seen = round_] { work(seen); });
+      }
+    } catch (const std::exception&) {
+      // Fewer threads than asked for still do all the work.
+    }
+    return !threads_.empty();
+  }
+
+  void stop() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (auto& thread : threads_) thread.join();
+    threads_.clear();
+    stopping_ = false;
+  }
+
+  void work(uint64_t seen) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return stopping_ || round_ != seen; });
+      if (stopping_) return;
+      seen = round_;
+      lock.unlock();
+      take_panels();
+      lock.lock();
+      if (--busy_ == 0) done_.notify_one();
+    }
+  }
+
+  void take_panels() {
+    for (;;) {
+      const int64_t begin = next_.fetch_add(chunk_, std::memory_order_relaxed);
+      if (begin >= panels_) return;
+      task_(arg_, begin, begin + chunk_ < panels_ ? begin + chunk_ : panels_);
+    }
+  }
+
+  std::mutex turn_;  // held by the one caller whose loop runs
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::vector<std::thread> threads_;
+  std::atomic<int> size_;
+  bool stopping_ = false;
+  uint64_t round_ = 0;
+  int busy_ = 0;
+  fg_task task_ = nullptr;
+  void* arg_ = nullptr;
+  int64_t panels_ = 0, chunk_ = 1;
+  std::atomic<int64_t> next_{0};
+};
+
+// Never destroyed: kernels may still run while the process exits.
+std::atomic<Pool*> current_pool{nullptr};
+
+Pool& pool() {
+  static const bool made = [] {
+    current_pool = new Pool(usable_cores());
+    // A forked child has this memory but none of the threads: it gets a pool of its own.
+    pthread_atfork([] { current_pool.load()->turn().lock(); },
+                   [] { current_pool.load()->turn().unlock(); },
+                   [] { current_pool = new Pool(current_pool.load()->size()); });
+    return true;
+  }();
+  (void)made;
+  return *current_pool;
+}
+
+}  // namespace
+}  // namespace fastgen
+
+using namespace fastgen;
+
+extern "C" {
+
+const fg_threads* fg_pool(void) {
+  static const fg_threads threads = {
+      nullptr, [](void*, int64_t panels, int64_t cycles, fg_task task, void* arg) {
+        pool().run(panels, cycles, task, arg);
+      }};
+  return &threads;
+}
+
+int fg_pool_size(void) { return pool().size(); }
+
+int fg_set_pool_size(int threads) {
+  if (threads < 1 || threads > 1024) {
+    return fail(FG_INVALID_ARGUMENT, "set_threads: threads must be 1 to 1024. Received: %d",
+                threads);
+  }
+  pool().resize(threads);
+  return FG_OK;
+}
+
+}  // extern "C"

@@ -1,0 +1,25 @@
+// The vector math of core/vector_math.h over arrays: for its tests and for benchmarks.
+// Formula: y = e^x; y = ln x; (s, c) = (sin, cos)(2 pi x).
+// Shapes: x[size] -> y[size].
+// Dtypes: float32, float64.
+// Error: in ULP, float32: exp 1.2, log 1.2, sincos2pi 2; float64: exp 1.2, log 1.2, sincos2pi 2.
+// Edges: exp: all x; results below the smallest normal number are 0, overflow is inf, NaN stays
+// NaN.
+//   log: normal x > 0 and inf; 0, negative and subnormal x are outside its range. sincos2pi: |x|
+//   <= 1.
+// Bytes: 8 an element (exp, log), 12 (sincos2pi) in float32; twice that in float64.
+// Determinism: single-threaded; bit-equal within an ISA; y may be x.
+#pragma once
+#include "core/abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+FG_API int fg_exp(fg_dtype dtype, int64_t size, const void* x, void* y);
+FG_API int fg_log(fg_dtype dtype, int64_t size, const void* x, void* y);
+FG_API int fg_sincos2pi(fg_dtype dtype, int64_t size, const void* x, void* sin, void* cos);
+
+#ifdef __cplusplus
+}
+#endif
