@@ -6,6 +6,7 @@ Environment: CXX, CXXFLAGS and LDFLAGS; FASTGEN_CUDA=0|1 forces nvcc off or on (
 FASTGEN_NATIVE=0 builds nothing, so that only the composite paths run.
 """
 
+import fcntl
 import importlib.metadata
 import importlib.util
 import json
@@ -17,7 +18,7 @@ import shutil
 import subprocess
 import sysconfig
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -35,6 +36,8 @@ COMMON = [
 # A kernel is compiled once per entry. FMAs are written out where the contract wants them;
 # contraction by the compiler would make the ISAs differ in more than their width.
 AVX512 = "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512"
+# g++ 12 calls the undefined pass-through operand of its own AVX-512 intrinsics uninitialized.
+AVX512 += " -Wno-uninitialized -Wno-maybe-uninitialized"
 ISAS = {"avx512": AVX512.split(), "avx2": ["-mavx2", "-mfma", "-mf16c"], "baseline": []}
 if platform.machine() not in ("x86_64", "AMD64"):
     ISAS = {"baseline": []}
@@ -97,18 +100,18 @@ class Builder:
         self.compiler = banner.stdout.splitlines()[0].strip()
         self.pool = ThreadPoolExecutor(jobs)
 
-    def run(self, what, output, inputs, command, context=""):
+    def run(self, name, output, inputs, command, context):
         """Runs `command` unless `output` was made by it, in this context, from these inputs."""
-        receipt = OBJECTS / "receipts" / f"{what.replace('/', '.')}.txt"
+        receipt = OBJECTS / "receipts" / f"{name.replace('/', '.')}.txt"
         text = "\n".join([self.compiler, context, shlex.join(command)])
         if output.exists() and receipt.exists() and receipt.read_text() == text:
             made = output.stat().st_mtime
             if all(path.exists() and path.stat().st_mtime <= made for path in inputs):
-                return
+                return output
         for path in (output, receipt):
             path.parent.mkdir(parents=True, exist_ok=True)
         receipt.unlink(missing_ok=True)
-        print(f"  {what}", flush=True)
+        print(f"  {name}", flush=True)
         # A running process may have the old file mapped: never write into it.
         part = output.with_name(output.name + ".part")
         started = time.time()
@@ -116,25 +119,24 @@ class Builder:
         if done.stderr:
             print(done.stderr, flush=True)
         if done.returncode:
-            raise CompileError(f"{what} failed:\n  {shlex.join(command)}")
+            raise CompileError(f"{name} failed:\n  {shlex.join(command)}")
         os.utime(part, (started, started))  # an input edited meanwhile is newer
         part.replace(output)
         receipt.write_text(text)
+        return output
 
     def compile(self, source, variant, flags, context=""):
         """Starts compiling `source`; the future's result is the object file."""
-        target = OBJECTS / variant / source.relative_to(CSRC).with_suffix(".o")
+        target = OBJECTS / variant / f"{source.stem}.o"
         depfile = target.with_suffix(".d")
         command = [*self.cxx, *COMMON, *flags, *environment_flags("CXXFLAGS")]
         command += ["-MMD", "-MF", str(depfile), "-MT", "object", "-c", str(source)]
-        made_from = depfile.read_text().replace("\\\n", " ") if depfile.exists() else ""
-        inputs = [source, *map(Path, made_from.removeprefix("object:").split())]
-        what = f"{variant}/{source.relative_to(CSRC)}"
-        return self.pool.submit(self.run_to, target, what, inputs, command, context)
-
-    def run_to(self, target, what, inputs, command, context):
-        self.run(what, target, inputs, command, context)
-        return target
+        inputs = [depfile]
+        if depfile.exists():
+            names = depfile.read_text().replace("\\\n", " ").removeprefix("object:")
+            inputs = [source, *map(Path, names.split())]
+        name = f"{variant}/{source.name}"
+        return self.pool.submit(self.run, name, target, inputs, command, context)
 
     def link(self, output, objects, flags, context=""):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -149,12 +151,9 @@ def sources(folder):
 
 def results(futures):
     """Waits for all; at the first failure, drops what has not started."""
-    try:
-        return [future.result() for future in futures]
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
+    for late in wait(futures, return_when=FIRST_EXCEPTION).not_done:
+        late.cancel()
+    return [future.result() for future in futures if not future.cancelled()]
 
 
 class BuildNative(build_ext):
@@ -165,6 +164,12 @@ class BuildNative(build_ext):
         if os.environ.get("FASTGEN_NATIVE") == "0":
             print("fastgen: FASTGEN_NATIVE=0, building no native code")
             return
+        OBJECTS.mkdir(parents=True, exist_ok=True)
+        with (OBJECTS / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.build()
+
+    def build(self):
         builder = Builder(self.parallel or len(os.sched_getaffinity(0)))
         folder, version = find_tensorflow()
         cuda = find_cuda()
@@ -180,7 +185,7 @@ class BuildNative(build_ext):
         objects = results([*core, *glue, *module])
         core, rest = objects[: len(core)], objects[len(core) :]
         self.link_all(builder, core, rest[: len(glue)], rest[len(glue) :], folder)
-        self.write_build_info(builder, version, cuda)
+        self.write_build_info(builder, version if glue else None, cuda)
 
     def compile_glue(self, builder, folder, version):
         flags = [*TENSORFLOW, "-isystem", str(folder / "include")]
@@ -192,7 +197,7 @@ class BuildNative(build_ext):
 
         folders = {pybind11.get_include(), *map(sysconfig.get_path, ("include", "platinclude"))}
         flags = [flag for folder in sorted(folders) for flag in ("-isystem", folder)]
-        variant = "python-" + sysconfig.get_config_var("SOABI")
+        variant = sysconfig.get_config_var("SOABI")
         context = pybind11.__version__
         return [builder.compile(s, variant, flags, context) for s in sources("python")]
 
@@ -204,7 +209,10 @@ class BuildNative(build_ext):
         library = lib / "libfastgen_core.so"
         soname = f"-Wl,-soname,{library.name}"
         builder.link(
-            library, core, [soname, f"-Wl,--version-script={exports}", "-Wl,-z,defs", "-pthread"]
+            library,
+            core,
+            [soname, f"-Wl,--version-script={exports}", "-Wl,-z,defs", "-pthread"],
+            EXPORTS,
         )
         needs_core = [f"-L{lib}", "-lfastgen_core"]
         if glue:
