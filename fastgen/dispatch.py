@@ -1,0 +1,354 @@
+"""Which path an op takes, fused or composite, and why.
+
+Every public op decides when it is called, that is at trace time inside a `tf.function`.
+`decide` is the whole rule; the rest of this file asks TensorFlow for the situation.
+"""
+
+import collections
+import contextlib
+import functools
+import logging
+import os
+import threading
+import warnings
+from typing import NamedTuple
+
+from fastgen import native
+
+FUSED, COMPOSITE, REFUSED = "fused", "composite", "refused"
+BACKENDS = ("auto", FUSED, COMPOSITE)
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+class Kernel(NamedTuple):
+    """What a fused op can do; its gradient ops can do the same."""
+
+    dtypes: tuple = FLOATS
+    devices: tuple = ("CPU",)
+
+
+KERNELS = {
+    "gaussian_sample": Kernel(),
+    "gaussian_kl": Kernel(),
+    "gaussian_sample_kl": Kernel(),
+}
+
+
+class Situation(NamedTuple):
+    """All that the choice of path depends on."""
+
+    op: str
+    dtype: str
+    device: str = "CPU"
+    backend: str = "auto"
+    portable: bool = False
+    xla: bool = False
+    missing: str | None = None  # why the native library is not there
+
+
+class Choice(NamedTuple):
+    """The path, why, and whether the user should be warned of it."""
+
+    path: str
+    why: str
+    warn: bool = False
+
+
+@functools.lru_cache(maxsize=None)
+def decide(situation):
+    """Choose the path of one op.
+
+    Args:
+        situation: a `Situation`.
+
+    Returns:
+        A `Choice` whose path is `"fused"`, `"composite"` or, when `FASTGEN_BACKEND=fused` asks
+        for what cannot be had, `"refused"`.
+    """
+    op, dtype, device, backend, portable, xla, missing = situation
+    kernel = KERNELS.get(op.removesuffix("_grad"))
+    if portable:
+        return Choice(COMPOSITE, "inside fastgen.portable()")
+    if backend == COMPOSITE:
+        return Choice(COMPOSITE, "FASTGEN_BACKEND=composite")
+    if xla:
+        choice = Choice(COMPOSITE, "inside XLA, which compiles stock ops only")
+    elif kernel is None:
+        choice = Choice(COMPOSITE, f"no kernel of the name {op}", warn=True)
+    elif missing:
+        choice = Choice(COMPOSITE, missing)  # fastgen.native has warned
+    elif dtype not in kernel.dtypes:
+        choice = Choice(COMPOSITE, f"no kernel for {dtype}", warn=True)
+    elif device not in kernel.devices:
+        choice = Choice(COMPOSITE, f"no kernel for the {device}", warn=True)
+    else:
+        return Choice(FUSED, "kernel")
+    return choice._replace(path=REFUSED, warn=False) if backend == FUSED else choice
+
+
+_lock = threading.Lock()
+_counts = collections.defaultdict(collections.Counter)
+_said = set()
+_portable_depth = 0
+
+
+def backend():
+    """The value of `FASTGEN_BACKEND`."""
+    value = os.environ.get("FASTGEN_BACKEND", "auto")
+    if value not in BACKENDS:
+        raise ValueError(f"FASTGEN_BACKEND must be one of {BACKENDS}. Received: {value!r}")
+    return value
+
+
+def inside_xla():
+    """Whether the ops created now will be compiled by XLA."""
+    import tensorflow as tf
+
+    return tf.__internal__.get_enclosing_xla_context() is not None
+
+
+@functools.cache
+def _missing_library():
+    """Why there are no fused ops, or None; fastgen.native warns the first time."""
+    return None if native.load_ops() else native.status()["why"]
+
+
+def device_type():
+    """Type of the device on which TensorFlow would place an op created now."""
+    import tensorflow as tf
+
+    if not tf.config.get_visible_devices("GPU"):
+        return "CPU"
+    return _device_scope() or "GPU"
+
+
+def _device_scope():
+    """Device type of the enclosing tf.device, or None. TensorFlow has no public way to ask."""
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        from tensorflow.python.eager import context
+
+        name = context.context().device_name
+        return tf.DeviceSpec.from_string(name).device_type if name else None
+    graph = tf.compat.v1.get_default_graph()
+    found = None
+    for scope in getattr(graph, "_device_functions_outer_to_inner", ()):
+        with contextlib.suppress(TypeError, ValueError):
+            # A scope that is a function of the node says nothing before there is a node.
+            found = tf.DeviceSpec.from_string(scope.to_string()).device_type or found
+    return found
+
+
+def choose(op, dtype, device=None, xla=None):
+    """`decide` in the present situation, without counting or warning."""
+    asked = backend()
+    missing = None if asked == COMPOSITE or _portable_depth else _missing_library()
+    return decide(
+        Situation(
+            op,
+            dtype,
+            device or device_type(),
+            asked,
+            _portable_depth > 0,
+            inside_xla() if xla is None else xla,
+            missing,
+        )
+    )
+
+
+def fused_op(op, dtype):
+    """The raw fused op to call, or None when the composite is to be used.
+
+    Args:
+        op: name of an op in `KERNELS`, or of its gradient op (`NAME_grad`).
+        dtype: a `tf.DType`.
+
+    Raises:
+        RuntimeError: under `FASTGEN_BACKEND=fused`, when there is no fused op to be had.
+    """
+    choice = choose(op, "float16" if dtype.name == "half" else dtype.name)
+    if choice.path == REFUSED:
+        raise RuntimeError(
+            f"{op}: FASTGEN_BACKEND=fused asks for the kernel, which cannot be had: "
+            f"{choice.why}. Received: dtype={dtype.name}"
+        )
+    with _lock:
+        _counts[op][choice.path] += 1
+    if choice.path == FUSED:
+        return getattr(native.load_ops(), f"fastgen_{op}")
+    if choice.warn and _first_time(choice.why):
+        warnings.warn(
+            f"fastgen: {op} runs as stock TensorFlow ops: {choice.why}. "
+            "fastgen.doctor() shows every op.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return None
+
+
+def _first_time(key):
+    with _lock:
+        if key in _said:
+            return False
+        _said.add(key)
+        return True
+
+
+def note_xla(layer):
+    """Log, once, that XLA keeps a drop-in layer from its kernel.
+
+    Args:
+        layer: a Keras layer that names its ops in `fused_ops`.
+    """
+    if backend() == COMPOSITE or _portable_depth or not inside_xla():
+        return
+    could = [
+        op for op in layer.fused_ops if choose(op, layer.compute_dtype, xla=False).path == FUSED
+    ]
+    if could and _first_time("xla"):
+        logging.getLogger("fastgen").warning(
+            "%s is inside XLA, where it runs as stock ops. "
+            "model.compile(jit_compile=False) gives it the fused kernel.",
+            type(layer).__name__,
+        )
+
+
+@contextlib.contextmanager
+def portable():
+    """Make every op take its composite of stock TensorFlow ops.
+
+    What is traced inside can be saved and then loaded where fastgen is not installed. A
+    `tf.function` that was traced before keeps the ops it was traced with.
+
+    Example:
+
+    >>> import keras, fastgen
+    >>> inputs = [keras.Input((4,)), keras.Input((4,))]
+    >>> model = keras.Model(inputs, fastgen.layers.Sampling()(inputs))
+    >>> with fastgen.portable():
+    ...     model.export("/tmp/fastgen_portable", verbose=False)
+    """
+    # Of the process, not of the thread: MirroredStrategy traces its replicas in threads.
+    global _portable_depth
+    with _lock:
+        _portable_depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _portable_depth -= 1
+
+
+def stats():
+    """How often each op took each path since the start: per call, per trace in a tf.function.
+
+    Example:
+
+    >>> import fastgen
+    >>> kl = fastgen.ops.gaussian_kl([[0.0, 1.0]], [[0.0, 0.0]])
+    >>> sum(fastgen.stats()["gaussian_kl"].values()) > 0
+    True
+
+    Returns:
+        A dict: op → path → count.
+    """
+    with _lock:
+        return {op: dict(paths) for op, paths in _counts.items()}
+
+
+def doctor(model=None):
+    """Print which path each op takes here, and why.
+
+    Example:
+
+    >>> import fastgen
+    >>> rows = fastgen.doctor()  # doctest: +ELLIPSIS
+    fastgen...
+    >>> sorted(rows[0])
+    ['device', 'dtype', 'op', 'path', 'why']
+
+    Args:
+        model: None for every op × device × dtype; or a Keras model, for its layers, loss and
+            optimizer as it was compiled.
+
+    Returns:
+        The printed rows, a list of dicts.
+    """
+    rows = _op_rows() if model is None else _model_rows(model)
+    _print_table(_title(model), rows)
+    return rows
+
+
+def _op_rows():
+    devices = ["CPU", *(["GPU"] if device_type() == "GPU" else [])]
+    return [
+        _row({}, op, dtype, device, xla=False)
+        for op in KERNELS
+        for device in devices
+        for dtype in FLOATS
+    ]
+
+
+def _row(head, op, dtype, device, xla):
+    choice = choose(op, dtype, device, xla)
+    place = {"op": op, "device": device, "dtype": dtype}
+    return {**head, **place, "path": choice.path, "why": choice.why}
+
+
+def _model_rows(model):
+    compiled = getattr(model, "compiled", False)
+    xla = bool(compiled and model.jit_compile)
+    device = device_type()
+    parts = [(x.name, x, x.compute_dtype) for x in model._flatten_layers(include_self=False)]
+    if compiled:
+        loss, optimizer = model.loss, model.optimizer
+        parts += [("loss", x, model.compute_dtype) for x in _flatten(loss) if x is not None]
+        parts += [("optimizer", optimizer, model.variable_dtype)] if optimizer else []
+    rows = []
+    for name, part, dtype in parts:
+        ops = getattr(part, "fused_ops", ())
+        head = {"part": name, "type": part if isinstance(part, str) else _type_name(part)}
+        rows += [_row(head, op, dtype, device, xla) for op in ops]
+        if not ops:
+            stock = {"op": "", "device": device, "dtype": dtype, "path": "keras", "why": "stock"}
+            rows.append({**head, **stock})
+    return rows
+
+
+def _flatten(loss):
+    import keras
+
+    return keras.tree.flatten(loss)
+
+
+def _type_name(part):
+    return getattr(part, "__name__", type(part).__name__)
+
+
+def _title(model):
+    found = native.status()
+    return (
+        f"fastgen{'' if model is None else ': ' + model.name} · TensorFlow {found['tensorflow']} · "
+        f"instructions: {found['isa'] or 'none'} · FASTGEN_BACKEND={backend()}"
+    )
+
+
+def _print_table(title, rows):
+    """One line for the dtypes that fare alike; the title first, for those who read it by eye."""
+    from rich.console import Console
+    from rich.table import Table
+
+    lines = {}
+    for row in rows:
+        key = tuple(value for column, value in row.items() if column != "dtype")
+        lines.setdefault(key, []).append(row["dtype"])
+    columns = [column for column in (rows[0] if rows else ()) if column != "dtype"]
+    table = Table()
+    for column in [*columns, "dtype"]:
+        table.add_column(column, overflow="fold")
+    for key, dtypes in lines.items():
+        table.add_row(*key, " ".join(dtypes))
+    console = Console()
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(table)

@@ -1,0 +1,10 @@
+"""Keras layers on top of fastgen.ops: drop-ins for stock ones, without mathematics of their own."""
+
+from fastgen import native
+
+native.require_tensorflow("fastgen.layers")
+
+from fastgen.layers.gaussian_latent import GaussianLatent  # noqa: E402
+from fastgen.layers.sampling import Sampling  # noqa: E402
+
+__all__ = ["GaussianLatent", "Sampling"]

@@ -1,0 +1,103 @@
+"""The sampling layer of a variational autoencoder."""
+
+import keras
+import tensorflow as tf
+
+from fastgen import dispatch, ops
+
+
+@keras.saving.register_keras_serializable(package="fastgen")
+class Sampling(keras.layers.Layer):
+    """Samples a diagonal Gaussian by the reparameterisation trick.
+
+    `z = mean + exp(log_var / 2) * noise`
+
+    With the same `seed` the noise is that of `keras.random.normal(shape, seed=SeedGenerator(seed))`,
+    and each replica of a `tf.distribute` strategy draws its own. The layer draws in training and
+    in inference alike.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import fastgen
+    >>> mean, log_var = np.zeros((2, 10)), np.zeros((2, 10))
+    >>> fastgen.layers.Sampling(seed=42)([mean, log_var]).shape
+    TensorShape([2, 10])
+
+    Args:
+        seed: Python integer, or None for a seed that `keras.utils.set_random_seed` determines.
+
+    Call arguments:
+        inputs: list `[mean, log_var]` of two `(batch, ..., codings)` tensors.
+        seed: `(2,)` int32 or int64 tensor to use for this call in place of the layer's own.
+
+    Returns:
+        `(batch, ..., codings)` tensor of the layer's compute dtype.
+
+    Raises:
+        ValueError: if the inputs are not two tensors of one shape.
+
+    Source: Kingma & Welling (2014), Auto-Encoding Variational Bayes,
+    https://arxiv.org/abs/1312.6114.
+    """
+
+    fused_ops = ("gaussian_sample",)
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        """Check that the inputs are `[mean, log_var]`."""
+        self._check_shapes(input_shape)
+
+    def __call__(self, inputs, seed=None, **kwargs):
+        # Drawn here and handed on as an argument: rematerialisation runs `call` twice, and the
+        # gradient is wrong unless both runs see the same noise.
+        if seed is None and not _symbolic(inputs):
+            seed = self._draw_seed()
+        return super().__call__(inputs, *(() if seed is None else (seed,)), **kwargs)
+
+    def call(self, inputs, seed=None):
+        """Sample."""
+        dispatch.note_xla(self)
+        mean, log_var = inputs
+        return ops.gaussian_sample(mean, log_var, self._draw_seed() if seed is None else seed)
+
+    def compute_output_shape(self, input_shape):
+        """Shape of `mean`."""
+        self._check_shapes(input_shape)
+        return tuple(input_shape[0])
+
+    def get_config(self):
+        """Arguments that make this layer anew."""
+        return {**super().get_config(), "seed": self.seed}
+
+    def _check_shapes(self, input_shape):
+        shapes = list(input_shape) if isinstance(input_shape, (list, tuple)) else []
+        if len(shapes) != 2 or not all(isinstance(x, (list, tuple)) for x in shapes):
+            raise ValueError(
+                f"{type(self).__name__} must be called on a list [mean, log_var]. "
+                f"Received: input_shape={input_shape}"
+            )
+        mean, log_var = (tf.TensorShape(x) for x in shapes)
+        if not mean.is_compatible_with(log_var) or mean.rank == 0:
+            raise ValueError(
+                f"{type(self).__name__}: mean and log_var must have the same shape, of rank 1 or "
+                f"more. Received: input_shape={input_shape}"
+            )
+
+    def _draw_seed(self):
+        # As keras.random.normal makes 32-bit words of a seed.
+        seed = tf.math.floormod(self.seed_generator.next(), tf.int32.max - 1)
+        replica = tf.distribute.get_replica_context()
+        if replica is None or replica.num_replicas_in_sync == 1:
+            return seed
+        # Keras gives every replica the same state: the high half of a word tells them apart.
+        number = tf.cast(replica.replica_id_in_sync_group, tf.int64)
+        return seed + tf.stack([number * 2**32, 0])
+
+
+def _symbolic(inputs):
+    return any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten(inputs))

@@ -1,0 +1,28 @@
+"""TensorFlow ops with kernels of their own, and the same formulas in stock ops beside them.
+
+Importing this package registers the fused ops, so that a SavedModel that holds them loads.
+"""
+
+from fastgen import native
+
+native.require_tensorflow("fastgen.ops")
+
+from fastgen.ops import vectorize  # noqa: E402
+from fastgen.ops.gaussian_kl import gaussian_kl, gaussian_kl_composite  # noqa: E402
+from fastgen.ops.gaussian_sample import gaussian_sample, gaussian_sample_composite  # noqa: E402
+from fastgen.ops.gaussian_sample_kl import (  # noqa: E402
+    gaussian_sample_kl,
+    gaussian_sample_kl_composite,
+)
+
+native.load_ops()
+vectorize.register()
+
+__all__ = [
+    "gaussian_kl",
+    "gaussian_kl_composite",
+    "gaussian_sample",
+    "gaussian_sample_composite",
+    "gaussian_sample_kl",
+    "gaussian_sample_kl_composite",
+]

@@ -1,0 +1,91 @@
+"""What the ops accept: conversion of arguments, and the errors for those that do not fit."""
+
+import tensorflow as tf
+
+from fastgen import dispatch
+
+DTYPES = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
+SEED_DTYPES = (tf.int32, tf.int64)
+
+
+def wide(dtype):
+    """The dtype an op computes in: float32 for half and bfloat16."""
+    return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
+
+
+def gaussian(op, mean, log_var):
+    """Convert and check the parameters of a diagonal Gaussian.
+
+    Args:
+        op: name for the messages.
+        mean, log_var: tensors, arrays or numbers.
+
+    Returns:
+        Two tensors of one dtype and of compatible shapes.
+
+    Raises:
+        ValueError: for a fault that is known before anything runs.
+    """
+    # Plain numbers take the dtype of the other argument.
+    typed = [tf.as_dtype(x.dtype) for x in (mean, log_var) if hasattr(x, "dtype")]
+    hint = typed[0] if typed else tf.float32
+    mean = _float_tensor(op, "mean", mean, hint)
+    log_var = _float_tensor(op, "log_var", log_var, hint)
+    if mean.dtype != log_var.dtype:
+        raise ValueError(
+            f"{op}: mean and log_var must have the same dtype. "
+            f"Received: mean.dtype={mean.dtype.name}, log_var.dtype={log_var.dtype.name}"
+        )
+    if not mean.shape.is_compatible_with(log_var.shape):
+        raise ValueError(
+            f"{op}: mean and log_var must have the same shape. "
+            f"Received: mean.shape={mean.shape}, log_var.shape={log_var.shape}"
+        )
+    return mean, log_var
+
+
+def seed(op, value):
+    """Convert and check a seed: two integers, or an int32 or int64 tensor of shape [2]."""
+    # Plain integers may need 64 bits; TensorFlow would take 32 for granted.
+    dtype = None if hasattr(value, "dtype") else tf.int64
+    tensor = _convert(op, "seed", value, dtype=dtype)
+    if tensor.dtype not in SEED_DTYPES or not tensor.shape.is_compatible_with([2]):
+        raise ValueError(
+            f"{op}: seed must be an int32 or int64 tensor of shape [2]. "
+            f"Received: seed.dtype={tensor.dtype.name}, seed.shape={tensor.shape}"
+        )
+    return tensor
+
+
+def assert_same_shape(op, mean, log_var):
+    """Let the composite fail where the kernel fails, in place of broadcasting."""
+    known = mean.shape.is_fully_defined() and log_var.shape.is_fully_defined()
+    if known or dispatch.inside_xla():  # XLA drops assertions
+        return
+    tf.debugging.assert_equal(
+        tf.shape(mean),
+        tf.shape(log_var),
+        message=f"{op}: mean and log_var must have the same shape.",
+    )
+
+
+def _float_tensor(op, name, value, hint):
+    hint = None if hasattr(value, "dtype") else hint
+    tensor = _convert(op, name, value, dtype_hint=hint)
+    if tensor.dtype not in DTYPES:
+        raise ValueError(
+            f"{op}: {name} must be float16, bfloat16, float32 or float64. "
+            f"Received: {name}.dtype={tensor.dtype.name}"
+        )
+    if tensor.shape.rank == 0:
+        raise ValueError(f"{op}: {name} must have rank 1 or more. Received: a scalar")
+    return tensor
+
+
+def _convert(op, name, value, **how):
+    try:
+        return tf.convert_to_tensor(value, **how)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{op}: {name} must be convertible to a tensor. Received: {name}={value!r}"
+        ) from error

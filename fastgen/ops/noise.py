@@ -1,0 +1,23 @@
+"""The standard normal noise of a seed, in stock TensorFlow ops."""
+
+import tensorflow as tf
+
+from fastgen import dispatch
+
+
+def standard_normal(shape, seed, dtype):
+    """Noise as the kernels draw it, in float64 for float64 and else in float32."""
+    seed = _fold_high_halves(seed) if dispatch.inside_xla() else seed
+    return tf.random.stateless_normal(shape, seed, dtype=dtype)
+
+
+def _fold_high_halves(seed):
+    # XLA reads the low 32 bits of each seed word only, and our layers keep the replica in the
+    # high half. Words that fit 32 bits, negative ones too, stay as they are.
+    if seed.dtype != tf.int64:
+        return seed
+    low = tf.cast(seed, tf.int32)
+    high = tf.cast(tf.bitwise.right_shift(seed, tf.constant(32, tf.int64)), tf.int32)
+    sign = tf.bitwise.right_shift(low, 31)
+    # 2654435769 = 2^32 / golden ratio, as int32: neighbouring replicas land far apart.
+    return low + (high - sign) * tf.constant(-1640531527, tf.int32)

@@ -1,0 +1,54 @@
+"""How tf.vectorized_map and jacobians run the fused ops for all iterations at once.
+
+Every iteration that gets the same seed sees the same noise, as in a loop: it is drawn once, with
+the shape of one iteration, and the composite broadcasts it. With a seed of its own for each
+iteration, or where TensorFlow's internals have moved, the op runs in a while loop.
+"""
+
+import tensorflow as tf
+
+from fastgen.ops import gaussian_kl as kl
+from fastgen.ops import gaussian_sample as sample
+from fastgen.ops import gaussian_sample_kl as sample_kl
+from fastgen.ops.arguments import wide
+from fastgen.ops.noise import standard_normal
+
+try:
+    from tensorflow.python.ops.parallel_for import pfor
+except ImportError:
+    pfor = None
+
+# op type: (composite, index of its seed). A composite works on stacked inputs as on single ones.
+COMPOSITES = {
+    "FastgenGaussianSample": (sample.gaussian_sample_composite, 2),
+    "FastgenGaussianSampleGrad": (sample.gaussian_sample_grad_composite, 1),
+    "FastgenGaussianKl": (kl.gaussian_kl_composite, None),
+    "FastgenGaussianKlGrad": (kl.gaussian_kl_grad_composite, None),
+    "FastgenGaussianSampleKl": (sample_kl.gaussian_sample_kl_composite, 2),
+    "FastgenGaussianSampleKlGrad": (sample_kl.gaussian_sample_kl_grad_composite, 2),
+}
+
+
+def _converter(composite, seed_index):
+    def convert(pfor_input):
+        if seed_index is not None and pfor_input.input(seed_index).is_stacked:
+            return pfor._fallback_converter(pfor_input)
+        pfor_input.stack_inputs([i for i in range(pfor_input.num_inputs) if i != seed_index])
+        tensors = [x.t for x in pfor_input.inputs]
+        drawn = {}
+        if seed_index is not None:
+            shape, seed = tf.shape(tensors[0])[1:], tensors[seed_index]
+            drawn["noise"] = standard_normal(shape, seed, wide(tensors[0].dtype))
+        return [pfor.wrap(x, True) for x in tf.nest.flatten(composite(*tensors, **drawn))]
+
+    return convert
+
+
+def register():
+    """Register the converters, once, if this TensorFlow has the place for them."""
+    needed = ("RegisterPFor", "wrap", "_fallback_converter", "_pfor_converter_registry")
+    if pfor is None or not all(hasattr(pfor, name) for name in needed):
+        return
+    for op_type, (composite, seed_index) in COMPOSITES.items():
+        if op_type not in pfor._pfor_converter_registry:
+            pfor.RegisterPFor(op_type)(_converter(composite, seed_index))
