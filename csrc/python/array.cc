@@ -1,0 +1,191 @@
+#include "python/array.h"
+
+namespace fastgen::python {
+namespace {
+
+constexpr int kUnknown = -1;
+constexpr int kHalf = 23;  // NPY_HALF, which pybind11 does not name
+
+int find_dtype(const py::dtype& dtype) {
+  // A byte-swapped dtype has the type number of the native one.
+  if (!py::cast<bool>(dtype.attr("isnative"))) return kUnknown;
+  switch (dtype.num()) {
+    case py::detail::npy_api::NPY_FLOAT_:
+      return FG_FLOAT32;
+    case py::detail::npy_api::NPY_DOUBLE_:
+      return FG_FLOAT64;
+    case kHalf:
+      return FG_FLOAT16;
+  }
+  // ml_dtypes numbers its types at run time.
+  return dtype.itemsize() == 2 && py::str(dtype.attr("name")).equal(py::str("bfloat16"))
+             ? static_cast<int>(FG_BFLOAT16)
+             : kUnknown;
+}
+
+std::string text(const py::dtype& dtype) { return py::str(static_cast<py::object>(dtype)); }
+
+std::string prefix(const char* op) { return std::string(op) + ": "; }
+
+bool contiguous(const py::array& a) { return a.flags() & py::array::c_style; }
+
+}  // namespace
+
+std::string text(const Shape& shape) {
+  std::string s = "(";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    s += (i ? ", " : "") + std::to_string(shape[i]);
+  }
+  return s + (shape.size() == 1 ? ",)" : ")");
+}
+
+Array input(const char* op, const char* name, py::handle value) {
+  auto array = py::array::ensure(value, py::array::c_style);
+  if (!array) {
+    throw py::value_error(prefix(op) + name + " must be an array. Received: " + name + " of type " +
+                          std::string(py::str(py::type::handle_of(value).attr("__name__"))));
+  }
+  const int dtype = find_dtype(array.dtype());
+  if (dtype == kUnknown) {
+    throw py::value_error(prefix(op) + name +
+                          " must be float32, float64, float16 or bfloat16. Received: " + name +
+                          ".dtype=" + text(array.dtype()));
+  }
+  return {name, std::move(array), static_cast<fg_dtype>(dtype)};
+}
+
+void check_shape(const char* op, const Array& a, const Shape& expected, const char* as) {
+  if (a.shape() == expected) return;
+  throw py::value_error(prefix(op) + a.name + " must have " + as + ". Received: " + a.name +
+                        ".shape=" + text(a.shape()) + ", expected " + text(expected));
+}
+
+void check_dtype(const char* op, const Array& a, const py::dtype& expected, const char* as) {
+  if (a.value.dtype().equal(expected)) return;
+  throw py::value_error(prefix(op) + a.name + " must have " + as + ". Received: " + a.name +
+                        ".dtype=" + text(a.value.dtype()) + ", expected " + text(expected));
+}
+
+void check_same(const char* op, const Array& a, const Array& b) {
+  const std::string both = prefix(op) + a.name + " and " + b.name + " must have the same ";
+  const auto received = [&](const char* what, const std::string& x, const std::string& y) {
+    return std::string(what) + ". Received: " + a.name + "." + what + "=" + x + ", " + b.name +
+           "." + what + "=" + y;
+  };
+  if (a.shape() != b.shape()) {
+    throw py::value_error(both + received("shape", text(a.shape()), text(b.shape())));
+  }
+  if (!a.value.dtype().equal(b.value.dtype())) {
+    throw py::value_error(both + received("dtype", text(a.value.dtype()), text(b.value.dtype())));
+  }
+}
+
+Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
+             const Shape& shape) {
+  const auto known = static_cast<fg_dtype>(find_dtype(dtype));
+  if (out.is_none()) return {name, py::array(dtype, shape), known};
+  const std::string wrong = prefix(op) + "out for " + name + " must be ";
+  if (!py::isinstance<py::array>(out)) {
+    throw py::value_error(wrong + "a NumPy array. Received: out of type " +
+                          std::string(py::str(py::type::handle_of(out).attr("__name__"))));
+  }
+  Array result{name, py::reinterpret_borrow<py::array>(out), known};
+  if (result.shape() != shape || !result.value.dtype().equal(dtype)) {
+    throw py::value_error(wrong + text(dtype) + " of shape " + text(shape) + ". Received: " +
+                          text(result.value.dtype()) + " of shape " + text(result.shape()));
+  }
+  if (!contiguous(result.value) || !result.value.writeable()) {
+    throw py::value_error(wrong + "C-contiguous and writeable. Received: " +
+                          (contiguous(result.value) ? "a read-only" : "a non-contiguous") +
+                          " array");
+  }
+  return result;
+}
+
+std::vector<py::object> outputs(const char* op, py::handle out, size_t count) {
+  if (out.is_none()) return std::vector<py::object>(count, py::none());
+  if (!py::isinstance<py::tuple>(out) || py::len(out) != count) {
+    throw py::value_error(prefix(op) + "out must be a tuple of " + std::to_string(count) +
+                          " arrays. Received: out of type " +
+                          std::string(py::str(py::type::handle_of(out).attr("__name__"))));
+  }
+  std::vector<py::object> pieces;
+  for (py::handle piece : out) pieces.push_back(py::reinterpret_borrow<py::object>(piece));
+  return pieces;
+}
+
+void check_overlap(const char* op, std::initializer_list<const Array*> outputs,
+                   std::initializer_list<const Array*> inputs) {
+  const auto overlap = [](const Array& a, const Array& b) {
+    const auto x = reinterpret_cast<uintptr_t>(a.data()), y = reinterpret_cast<uintptr_t>(b.data());
+    return x < y + b.value.nbytes() && y < x + a.value.nbytes();
+  };
+  const auto refuse = [&](const Array& out, const Array& other, const char* rule) {
+    throw py::value_error(prefix(op) + "out for " + out.name + rule + other.name +
+                          ". Received: overlapping memory");
+  };
+  for (auto out = outputs.begin(); out != outputs.end(); ++out) {
+    for (auto other = outputs.begin(); other != out; ++other) {
+      if (overlap(**out, **other)) refuse(**out, **other, " must not overlap that for ");
+    }
+    for (const Array* in : inputs) {
+      const bool in_place = (*out)->data() == in->data() &&
+                            (*out)->value.nbytes() == in->value.nbytes() &&
+                            (*out)->dtype == in->dtype;
+      if (!in_place && overlap(**out, *in)) {
+        refuse(**out, *in, " must be the same memory as, or apart from, ");
+      }
+    }
+  }
+}
+
+Matrix matrix(const char* op, const Array& a) {
+  Shape outer = a.shape();
+  if (outer.empty()) {
+    throw py::value_error(prefix(op) + a.name + " must have rank >= 1. Received: " + a.name +
+                          ".shape=()");
+  }
+  Matrix m{1, outer.back(), {}};
+  outer.pop_back();
+  // Not size / cols: an empty last axis still has its rows.
+  for (py::ssize_t n : outer) m.rows *= n;
+  m.outer = std::move(outer);
+  return m;
+}
+
+py::dtype kl_dtype(fg_dtype dtype) {
+  return dtype == FG_FLOAT64 ? py::dtype::of<double>() : py::dtype::of<float>();
+}
+
+std::array<int64_t, 2> seed_words(const char* op, py::handle seed) {
+  std::array<int64_t, 2> words{};
+  bool good = PySequence_Check(seed.ptr()) && PySequence_Size(seed.ptr()) == 2;
+  for (int i = 0; good && i < 2; ++i) {
+    const auto item = py::reinterpret_steal<py::object>(PySequence_GetItem(seed.ptr(), i));
+    const auto word =
+        py::reinterpret_steal<py::object>(item ? PyNumber_Index(item.ptr()) : nullptr);
+    words[i] = word ? PyLong_AsLongLong(word.ptr()) : 0;
+    good = word && !PyErr_Occurred();
+  }
+  if (PyErr_Occurred()) PyErr_Clear();
+  if (good) return words;
+  throw py::value_error(prefix(op) + "seed must be two integers of 64 bits. Received: seed=" +
+                        std::string(py::repr(seed)));
+}
+
+void raise(int code) {
+  const char* message = fg_last_error();
+  switch (code) {
+    case FG_INVALID_ARGUMENT:
+      throw py::value_error(message);
+    case FG_OUT_OF_RANGE:
+      PyErr_SetString(PyExc_OverflowError, message);
+      throw py::error_already_set();
+    case FG_RESOURCE_EXHAUSTED:
+      PyErr_SetString(PyExc_MemoryError, message);
+      throw py::error_already_set();
+  }
+  throw std::runtime_error(message);
+}
+
+}  // namespace fastgen::python

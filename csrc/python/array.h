@@ -1,0 +1,77 @@
+// NumPy arrays as the kernels see them: checked once here, then pointers and sizes.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "core/abi.h"
+
+namespace fastgen::python {
+
+namespace py = pybind11;
+using Shape = std::vector<py::ssize_t>;
+
+// An argument with the name its caller knows it by, for messages.
+struct Array {
+  const char* name;
+  py::array value;
+  fg_dtype dtype;
+
+  // None of these needs the GIL.
+  Shape shape() const { return Shape(value.shape(), value.shape() + value.ndim()); }
+  int64_t size() const { return value.size(); }
+  const void* data() const { return value.data(); }
+  void* mutable_data() { return value.mutable_data(); }
+};
+
+// value, C-contiguous (copied only if it is not) and of any alignment, in a dtype of the kernels.
+Array input(const char* op, const char* name, py::handle value);
+
+// A new array, or out if the caller gave one that fits exactly.
+Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
+             const Shape& shape);
+
+// out=None or a tuple of `count`: the pieces for output().
+std::vector<py::object> outputs(const char* op, py::handle out, size_t count);
+
+void check_shape(const char* op, const Array& a, const Shape& expected, const char* as);
+void check_dtype(const char* op, const Array& a, const py::dtype& expected, const char* as);
+void check_same(const char* op, const Array& a, const Array& b);
+
+// An output may be an input (same place, same bytes) but must overlap nothing in part.
+void check_overlap(const char* op, std::initializer_list<const Array*> outputs,
+                   std::initializer_list<const Array*> inputs);
+
+// Rows and columns of an array reduced over its last axis.
+struct Matrix {
+  int64_t rows, cols;
+  Shape outer;  // the shape without its last axis
+};
+Matrix matrix(const char* op, const Array& a);
+
+// The dtype of kl: float64 for float64, else float32.
+py::dtype kl_dtype(fg_dtype dtype);
+
+std::array<int64_t, 2> seed_words(const char* op, py::handle seed);
+
+std::string text(const Shape& shape);
+
+// Raises the Python exception of an fg_code, with fg_last_error() as its message.
+[[noreturn]] void raise(int code);
+
+// Runs a kernel without the GIL.
+template <class Kernel>
+void run(Kernel kernel) {
+  int code;
+  {
+    py::gil_scoped_release release;
+    code = kernel();
+  }
+  if (code != FG_OK) raise(code);
+}
+
+}  // namespace fastgen::python

@@ -1,0 +1,112 @@
+#include "kernels/elementary.h"
+
+#include "python/array.h"
+#include "python/module.h"
+
+namespace fastgen::python {
+namespace {
+
+constexpr const char* kExpDoc = R"(e**x by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> exp(np.zeros(2))
+array([1., 1.])
+
+Args:
+    x: array; float32 or float64.
+    out: array of x's shape and dtype to write to; may be x.
+
+Returns:
+    Array of x's shape and dtype. Results below the smallest normal number are 0.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
+constexpr const char* kLogDoc = R"(Natural logarithm by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> log(np.ones(2))
+array([0., 0.])
+
+Args:
+    x: array of normal positive numbers; float32 or float64.
+    out: array of x's shape and dtype to write to; may be x.
+
+Returns:
+    Array of x's shape and dtype; undefined for zero, negative and subnormal x.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
+constexpr const char* kSincosDoc =
+    R"(sin and cos of 2*pi*x by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> sincos2pi(np.zeros(2))
+(array([0., 0.]), array([1., 1.]))
+
+Args:
+    x: array of numbers in [-1, 1]; float32 or float64.
+    out: tuple of two arrays of x's shape and dtype for the results.
+
+Returns:
+    Two arrays of x's shape and dtype.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
+Array float_input(const char* op, py::handle value) {
+  Array x = input(op, "x", value);
+  if (x.dtype != FG_FLOAT32 && x.dtype != FG_FLOAT64) {
+    throw py::value_error(std::string(op) + ": x must be float32 or float64. Received: x.dtype=" +
+                          std::string(py::str(x.value.dtype())));
+  }
+  return x;
+}
+
+using Function = int (*)(fg_dtype, int64_t, const void*, void*);
+
+py::array map(const char* op, Function function, py::handle value, py::handle out) {
+  const Array x = float_input(op, value);
+  Array y = output(op, "y", out, x.value.dtype(), x.shape());
+  check_overlap(op, {&y}, {&x});
+  run([&, to = y.mutable_data()] { return function(x.dtype, x.size(), x.data(), to); });
+  return y.value;
+}
+
+py::tuple sincos2pi(py::object value, py::object out) {
+  constexpr const char* op = "sincos2pi";
+  const Array x = float_input(op, value);
+  const auto outs = outputs(op, out, 2);
+  Array sin = output(op, "sin", outs[0], x.value.dtype(), x.shape());
+  Array cos = output(op, "cos", outs[1], x.value.dtype(), x.shape());
+  check_overlap(op, {&sin, &cos}, {&x});
+  run([&, to_sin = sin.mutable_data(), to_cos = cos.mutable_data()] {
+    return fg_sincos2pi(x.dtype, x.size(), x.data(), to_sin, to_cos);
+  });
+  return py::make_tuple(sin.value, cos.value);
+}
+
+}  // namespace
+
+void bind_elementary(py::module_& m) {
+  m.def(
+      "exp", [](py::object x, py::object out) { return map("exp", fg_exp, x, out); }, py::arg("x"),
+      py::kw_only(), py::arg("out") = py::none(), kExpDoc);
+  m.def(
+      "log", [](py::object x, py::object out) { return map("log", fg_log, x, out); }, py::arg("x"),
+      py::kw_only(), py::arg("out") = py::none(), kLogDoc);
+  m.def("sincos2pi", sincos2pi, py::arg("x"), py::kw_only(), py::arg("out") = py::none(),
+        kSincosDoc);
+}
+
+}  // namespace fastgen::python

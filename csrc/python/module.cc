@@ -1,0 +1,16 @@
+#include "python/module.h"
+
+PYBIND11_MODULE(core, m) {
+  using namespace fastgen::python;
+  m.doc() = R"(fastgen's kernels on NumPy arrays: no TensorFlow needed.
+
+Arrays may be unaligned; those that are not C-contiguous are copied. Kernels run without the GIL on
+threads() threads and their results do not depend on how many.)";
+  bind_gaussian_sample(m);
+  bind_gaussian_kl(m);
+  bind_gaussian_sample_kl(m);
+  bind_random_normal(m);
+  bind_elementary(m);
+  bind_roofline(m);
+  bind_runtime(m);
+}
