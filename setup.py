@@ -1,9 +1,9 @@
-"""Builds libfastgen_core, libfastgen_tf and the Python module fastgen.core; metadata: pyproject.toml.
+"""Builds libfastgen_core, libfastgen_tf and the Python module fastgen.core.
 
     python setup.py build_ext --inplace [-j JOBS]
 
-Environment: CXX, CXXFLAGS and LDFLAGS; FASTGEN_CUDA=0|1 forces nvcc off or on (default: if found);
-FASTGEN_NATIVE=0 builds nothing, so that only the composite paths run.
+The metadata is in pyproject.toml. Environment: CXX, CXXFLAGS, LDFLAGS; FASTGEN_CUDA=0|1 forces nvcc
+off or on (default: if found); FASTGEN_NATIVE=0 builds nothing: only the composite paths run then.
 """
 
 import fcntl

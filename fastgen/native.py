@@ -110,7 +110,7 @@ def build_info():
 
 
 def check_whole(path):
-    """Raises if the ELF file `path` is missing or cut short: mapping such a file can end in SIGBUS."""
+    """Raises if the ELF file `path` is missing or cut short: to map that can end in SIGBUS."""
     try:
         with path.open("rb") as file:
             header = file.read(64)

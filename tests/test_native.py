@@ -1,0 +1,266 @@
+"""Libraries that are missing or do not fit: one warning, right results. And no TensorFlow."""
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastgen import native
+
+ROOT = Path(__file__).resolve().parent.parent
+LIB = ROOT / "fastgen" / "lib"
+
+needs_build = pytest.mark.skipif(
+    not (LIB / "libfastgen_tf.so").exists(), reason="the native libraries have not been built"
+)
+
+
+def run_python(code, *flags, **environment):
+    """Runs `code` in a fresh interpreter at the root of the checkout."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGEN_", "KERAS_"))}
+    return subprocess.run(
+        [sys.executable, *flags, "-c", textwrap.dedent(code)],
+        cwd=ROOT,
+        env={**kept, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """`native` as in a process that has loaded nothing yet; restored afterwards."""
+    import fastgen.ops  # noqa: F401  a second copy of good libraries would register its ops twice
+    from fastgen import dispatch
+
+    cached = [(native, "core_library"), (native, "_ops_or_reason"), (dispatch, "_missing_library")]
+    for module, name in cached:
+        function = getattr(module, name).__wrapped__
+        monkeypatch.setattr(module, name, functools.cache(function))
+    monkeypatch.delenv("FASTGEN_BACKEND", raising=False)
+
+
+@pytest.fixture
+def libraries(fresh, monkeypatch, tmp_path):
+    """A copy of fastgen/lib to spoil, in place of the real one."""
+    folder = tmp_path / "lib"
+    shutil.copytree(LIB, folder)
+    monkeypatch.setenv("FASTGEN_LIB_DIR", str(folder))
+    return folder
+
+
+def set_info(folder, **changes):
+    path = folder / "build.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def rename_symbol(path, old, new):
+    """As if the library had been built against one that had the function `new`."""
+    assert len(old) == len(new)
+    path.write_bytes(path.read_bytes().replace(old + b"\0", new + b"\0"))
+
+
+SPOILERS = {
+    "no folder": (shutil.rmtree, "not been built"),
+    "no build.json": (lambda lib: (lib / "build.json").unlink(), "not been built"),
+    "bad build.json": (lambda lib: (lib / "build.json").write_text("{"), "cannot be read"),
+    "other ABI": (lambda lib: set_info(lib, abi=native.ABI + 1), "ha(s|ve) ABI"),
+    "other TensorFlow": (lambda lib: set_info(lib, tensorflow="2.20.1"), "for TensorFlow 2.20.1"),
+    "without TensorFlow": (lambda lib: set_info(lib, tensorflow=None), "without TensorFlow"),
+    "no core": (lambda lib: (lib / "libfastgen_core.so").unlink(), "No such file"),
+    "no ops": (lambda lib: (lib / "libfastgen_tf.so").unlink(), "No such file"),
+    "truncated core": (lambda lib: truncate(lib / "libfastgen_core.so"), "truncated"),
+    "truncated ops": (lambda lib: truncate(lib / "libfastgen_tf.so"), "truncated"),
+    "text": (lambda lib: (lib / "libfastgen_tf.so").write_text("-"), "not a 64-bit ELF"),
+    "undefined symbol": (
+        lambda lib: rename_symbol(lib / "libfastgen_tf.so", b"fg_gaussian_kl", b"fg_gaussian_qq"),
+        "undefined symbol",
+    ),
+}
+
+
+def assert_composites_are_right():
+    import tensorflow as tf
+
+    import fastgen
+
+    before = fastgen.stats().get("gaussian_sample_kl", {})
+    mean, log_var = tf.random.stateless_normal([2, 7, 5], [1, 2])
+    z, kl = fastgen.ops.gaussian_sample_kl(mean, log_var, [3, 4])
+    noise = tf.random.stateless_normal([7, 5], [3, 4])
+    np.testing.assert_allclose(z, mean + tf.exp(log_var / 2) * noise, rtol=1.3e-6, atol=1e-5)
+    terms = 1 + log_var - tf.exp(log_var) - mean**2
+    np.testing.assert_allclose(kl, -tf.reduce_sum(terms, -1) / 2, rtol=1.3e-6, atol=1e-5)
+    after = fastgen.stats()["gaussian_sample_kl"]
+    assert after["composite"] == before.get("composite", 0) + 1
+    assert after.get("fused", 0) == before.get("fused", 0)
+
+
+@needs_build
+@pytest.mark.parametrize("spoil, reason", SPOILERS.values(), ids=SPOILERS.keys())
+def test_unfit_libraries_warn_once_and_composites_are_right(libraries, spoil, reason):
+    spoil(libraries)
+    with pytest.warns(RuntimeWarning, match=reason) as caught:
+        assert native.load_ops() is None
+    (warning,) = caught
+    assert native.rebuild_command() in str(warning.message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert native.load_ops() is None
+        assert_composites_are_right()
+    assert native.status()["ops"] == "unfit"
+    assert re.search(reason, native.status()["why"])
+
+
+@needs_build
+def test_a_user_without_the_libraries_gets_one_warning_and_right_results(tmp_path):
+    code = """
+        import sys
+        sys.path.insert(0, ".")
+        import fastgen
+        from tests.test_native import assert_composites_are_right
+        layer = fastgen.layers.GaussianLatent()
+        assert_composites_are_right()
+        assert_composites_are_right()
+        print("right")
+    """
+    done = run_python(code, "-Walways", FASTGEN_LIB_DIR=str(tmp_path))
+    assert done.stdout.strip() == "right", done.stderr
+    assert done.stderr.count("fastgen takes its composite paths") == 1, done.stderr
+
+
+def test_demanding_the_fused_path_without_libraries_raises(fresh, monkeypatch, tmp_path):
+    import fastgen
+
+    monkeypatch.setenv("FASTGEN_LIB_DIR", str(tmp_path))
+    monkeypatch.setenv("FASTGEN_BACKEND", "fused")
+    with (
+        pytest.warns(RuntimeWarning, match="composite"),
+        pytest.raises(RuntimeError, match="built"),
+    ):
+        fastgen.ops.gaussian_kl([[0.0]], [[0.0]])
+
+
+@needs_build
+def test_fitting_libraries_load_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert hasattr(native.load_ops(), "fastgen_gaussian_sample_kl")
+    status = native.status()
+    assert (status["core"], status["ops"], status["why"]) == ("loaded", "loaded", None)
+    assert status["built"]["abi"] == native.ABI
+    assert status["isa"] in status["isas"]
+    assert set(status["isas"]) <= set(status["built"]["isas"])
+
+
+@needs_build
+def test_a_truncated_library_does_not_kill_the_process(tmp_path):
+    """Mapped by dlopen, such a file ends the process with SIGBUS: it must be seen beforehand."""
+    shutil.copytree(LIB, tmp_path, dirs_exist_ok=True)
+    truncate(tmp_path / "libfastgen_core.so")
+    code = "from fastgen import native; print(native.status()['why'])"
+    done = run_python(code, FASTGEN_LIB_DIR=str(tmp_path))
+    assert done.returncode == 0
+    assert "truncated" in done.stdout
+
+
+def test_abi_number_is_the_header_s():
+    header = (ROOT / "csrc/core/abi.h").read_text()
+    assert f"#define FG_ABI_VERSION {native.ABI}\n" in header
+
+
+def test_import_is_light_and_needs_nothing_installed():
+    """-S leaves out site-packages: no TensorFlow, no Keras, no NumPy."""
+    code = """
+        import sys, time, warnings
+        start = time.perf_counter()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            import fastgen
+        print(time.perf_counter() - start)
+        (warning,) = caught
+        assert "fastgen[cpu]" in str(warning.message) and "fastgen[gpu]" in str(warning.message)
+        for name in ("ops", "layers"):
+            try:
+                getattr(fastgen, name)
+            except ImportError as error:
+                print(name, error)
+        assert fastgen.native.status()["tensorflow"] is None
+    """
+    done = run_python(code, "-S")
+    assert done.returncode == 0, done.stderr
+    seconds, *errors = done.stdout.splitlines()
+    assert float(seconds) < 0.3
+    assert [line.split()[0] for line in errors] == ["ops", "layers"]
+    assert all("pip install 'fastgen[cpu]'" in line for line in errors)
+
+
+def test_import_touches_no_heavy_package():
+    code = """
+        import sys
+        import fastgen
+        heavy = {"tensorflow", "keras", "numpy", "rich", "typer", "matplotlib", "sklearn"}
+        print(sorted(heavy & set(sys.modules)))
+    """
+    assert run_python(code).stdout.strip() == "[]"
+
+
+def test_other_keras_backends_are_refused_before_keras_loads():
+    code = """
+        import sys, fastgen
+        try:
+            fastgen.layers
+        except ImportError as error:
+            print(error)
+        assert "tensorflow" not in sys.modules
+    """
+    done = run_python(code, KERAS_BACKEND="jax")
+    assert "KERAS_BACKEND=jax" in done.stdout, done.stderr
+    assert "fastgen.layers" in done.stdout
+
+
+def test_backend_of_keras_json_counts(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "torch"}')
+    code = "from fastgen import native; print(native.keras_backend())"
+    assert run_python(code, KERAS_HOME=str(tmp_path)).stdout.strip() == "torch"
+    assert run_python(code, KERAS_HOME=str(tmp_path / "none")).stdout.strip() == "tensorflow"
+
+
+def test_core_that_is_not_built_says_how_to_build_it(tmp_path):
+    """A checkout before its first build: the sources, but no compiled module."""
+    shutil.copytree(
+        ROOT / "fastgen", tmp_path / "fastgen", ignore=shutil.ignore_patterns("lib", "*.so")
+    )
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        for statement in ("import fastgen.core", "from fastgen import core"):
+            try:
+                exec(statement)
+            except ImportError as error:
+                print(error)
+    """
+    done = run_python(code, "-W", "ignore")
+    assert done.stdout.count("--force-reinstall fastgen") == 2, done.stderr
+
+
+def test_names_of_the_package():
+    import fastgen
+
+    assert {"core", "layers", "ops", "doctor", "portable", "stats"} <= set(dir(fastgen))
+    with pytest.raises(AttributeError, match="no attribute 'generate'"):
+        _ = fastgen.generate
