@@ -1,0 +1,91 @@
+"""What the kernels must compute, in NumPy float64 and as plainly as it can be written."""
+
+import numpy as np
+
+LOW = np.uint64(0xFFFFFFFF)
+TWO_PI = 2 * (np.longdouble(np.pi) + np.longdouble(1.2246467991473532e-16))  # pi in two parts
+
+
+def philox(counter, key):
+    """Philox4x32-10 of counters uint32 [..., 4] under one key [2] (Salmon et al., SC 2011)."""
+    c = [np.asarray(counter)[..., i].astype(np.uint64) for i in range(4)]
+    k = [np.uint64(word) for word in key]
+    for _ in range(10):
+        p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        high0, high1 = p0 >> np.uint64(32), p1 >> np.uint64(32)
+        c = [high1 ^ c[1] ^ k[0], p1 & LOW, high0 ^ c[3] ^ k[1], p0 & LOW]
+        k = [(k[0] + np.uint64(0x9E3779B9)) & LOW, (k[1] + np.uint64(0xBB67AE85)) & LOW]
+    return np.stack(c, axis=-1).astype(np.uint32)
+
+
+def words(seed, groups):
+    """TensorFlow's random words for a seed [2]: uint32 [groups, 4]."""
+    low_high = np.array(seed, np.int64).view(np.uint32)
+    mixed = philox(low_high, (0x3EC8F720, 0x02461E29))
+    counter = np.zeros([groups, 4], np.uint32)
+    index = np.arange(groups, dtype=np.uint64)
+    counter[:, 0], counter[:, 1] = index & LOW, index >> np.uint64(32)
+    counter[:, 2:] = mixed[2:]
+    return philox(counter, mixed[:2])
+
+
+def box_muller(u, v):
+    """Two normal numbers for each (u, v) in [0, 1)^2, sine first; in long double.
+
+    Rounding 2 pi v to float64 would cost as much as the float64 kernels' whole error.
+    """
+    radius = np.sqrt(-2 * np.log(u.astype(np.longdouble)))
+    angle = v * TWO_PI
+    both = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=-1)
+    return both.astype(np.float64)
+
+
+def normal(size, seed, dtype):
+    """tf.random.stateless_normal([size], seed, dtype); half and bfloat16 take float32's noise."""
+    if np.dtype(dtype) == np.float64:
+        w = words(seed, -(-size // 2)).astype(np.uint64)
+        uniform = ((w[:, ::2] & np.uint64(0xFFFFF)) << np.uint64(32) | w[:, 1::2]) * 2.0**-52
+        u, v, least = uniform[:, 0], uniform[:, 1], 1e-7
+    else:
+        uniform = (words(seed, -(-size // 4)) & 0x7FFFFF) * 2.0**-23
+        u, v, least = uniform[:, ::2], uniform[:, 1::2], float(np.float32(1e-7))
+    return box_muller(np.maximum(u, least), v).ravel()[:size]
+
+
+def noise_like(x, seed):
+    return normal(x.size, seed, x.dtype).reshape(x.shape)
+
+
+def wide(*arrays):
+    return [np.asarray(a).astype(np.float64) for a in arrays]
+
+
+def sample(mean, log_var, seed):
+    eps = noise_like(mean, seed)
+    mean, log_var = wide(mean, log_var)
+    return mean + np.exp(log_var / 2) * eps
+
+
+def sample_grad(log_var, seed, d_z):
+    eps = noise_like(log_var, seed)
+    log_var, d_z = wide(log_var, d_z)
+    return d_z * np.exp(log_var / 2) * eps / 2
+
+
+def kl(mean, log_var):
+    mean, log_var = wide(mean, log_var)
+    return -0.5 * np.sum(1 + log_var - np.exp(log_var) - mean**2, axis=-1)
+
+
+def kl_grad(mean, log_var, d_kl):
+    mean, log_var, d_kl = wide(mean, log_var, d_kl)
+    return d_kl[..., None] * mean, d_kl[..., None] * (np.exp(log_var) - 1) / 2
+
+
+def sample_kl(mean, log_var, seed):
+    return sample(mean, log_var, seed), kl(mean, log_var)
+
+
+def sample_kl_grad(mean, log_var, seed, d_z, d_kl):
+    d_mean, d_log_var = kl_grad(mean, log_var, d_kl)
+    return wide(d_z)[0] + d_mean, sample_grad(log_var, seed, d_z) + d_log_var

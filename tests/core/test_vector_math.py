@@ -1,0 +1,171 @@
+"""exp, log and sincos2pi: the ULP and range that kernels/elementary.h states, on every ISA."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from tests.core.cases import core, stated, unaligned
+from tests.core.reference import TWO_PI
+
+STATED = {
+    "float32": "exp 1.2, log 1.2, sincos2pi 2",
+    "float64": "exp 1.2, log 1.2, sincos2pi 2",
+}
+ULP = {
+    dtype: {name: float(ulp) for name, ulp in (entry.split() for entry in line.split(", "))}
+    for dtype, line in STATED.items()
+}
+FUNCTIONS = [core.exp, core.log, core.sincos2pi]
+
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def test_header_states_the_error_asserted_here():
+    line = stated("kernels/elementary.h", "Error")
+    for dtype, ulps in STATED.items():
+        assert f"{dtype}: {ulps}" in line
+
+
+def ulps(y, exact):
+    """Distance from exact (longdouble) in units of the last place at exact."""
+    info = np.finfo(y.dtype)
+    unit = np.spacing(np.maximum(np.abs(exact), info.tiny).astype(y.dtype))
+    return np.abs(y - exact) / unit
+
+
+@functools.cache
+def every_exponent(dtype):
+    """Positive normal numbers: each exponent, with mantissas even and random."""
+    info = np.finfo(dtype)
+    count = 8192 if dtype == "float32" else 1024
+    mantissa = 1 + np.concatenate(
+        [np.arange(count) / count, np.random.default_rng(0).random(count), [1 - 2.0**-info.nmant]]
+    )
+    exponent = np.arange(info.minexp, info.maxexp)
+    return np.ldexp(mantissa.astype(dtype), exponent[:, None]).ravel()
+
+
+@functools.cache
+def exp_points(dtype):
+    info = np.finfo(dtype)
+    x = every_exponent(dtype)
+    x = x[x <= np.log(info.max)]
+    low, high = np.log(info.tiny), np.log(info.max)
+    points = [x, -x, np.linspace(low, high, 500_000).astype(dtype)]
+    points = np.concatenate(points)
+    exact = np.exp(points.astype(np.longdouble))
+    # Within a rounding of the smallest normal number a result may be it or 0.
+    inside = (exact >= info.tiny * (1 + 4 * info.eps)) & (exact <= info.max)
+    return points[inside], exact[inside]
+
+
+@functools.cache
+def log_points(dtype):
+    near_one = 1 + np.linspace(-0.5, 1, 500_000).astype(dtype) ** 3
+    points = np.concatenate([every_exponent(dtype), near_one.astype(dtype)])
+    return points, np.log(points.astype(np.longdouble))
+
+
+@functools.cache
+def sincos_points(dtype):
+    small = every_exponent(dtype)
+    small = small[(small <= 1) & (small > 2.0**-100)]
+    # Close to the zeros and turning points, where a careless reduction loses everything.
+    near = (np.arange(-8, 9)[:, None] / 8 + np.concatenate([small, -small])[::1500]).ravel()
+    points = np.concatenate([small, -small, near, np.linspace(-1, 1, 500_000)]).astype(dtype)
+    points = points[np.abs(points) <= 1]
+    quarter = np.rint(points * 4)
+    angle = (points - quarter / 4).astype(np.longdouble) * TWO_PI
+    s, c = np.sin(angle), np.cos(angle)
+    quarter = quarter.astype(int) % 4
+    return points, np.choose(quarter, [s, c, -s, -c]), np.choose(quarter, [c, -s, -c, s])
+
+
+@dtypes
+def test_exp(isa, dtype):
+    x, exact = exp_points(dtype)
+    assert ulps(core.exp(x), exact).max() <= ULP[dtype]["exp"]
+
+
+@dtypes
+def test_log(isa, dtype):
+    x, exact = log_points(dtype)
+    assert ulps(core.log(x), exact).max() <= ULP[dtype]["log"]
+
+
+@dtypes
+def test_sincos2pi(isa, dtype):
+    x, sin, cos = sincos_points(dtype)
+    s, c = core.sincos2pi(x)
+    assert ulps(s, sin).max() <= ULP[dtype]["sincos2pi"]
+    assert ulps(c, cos).max() <= ULP[dtype]["sincos2pi"]
+
+
+@dtypes
+def test_exp_edges(isa, dtype):
+    info = np.finfo(dtype)
+    low, high = np.log(info.tiny), np.log(info.max)
+    tiny = info.smallest_subnormal
+    x = [0, -0.0, tiny, -tiny, np.inf, -np.inf, high * 1.001, info.max, low * 1.3, -info.max]
+    expected = [1, 1, 1, 1, np.inf, 0, np.inf, np.inf, 0, 0]
+    np.testing.assert_array_equal(core.exp(np.array(x, dtype)), np.array(expected, dtype))
+    assert np.isnan(core.exp(np.array([np.nan, -np.nan], dtype))).all()
+    y = core.exp(np.array([high * 0.99999, low * 0.99999], dtype))
+    assert np.isfinite(y).all() and (y > 0).all()
+
+
+@dtypes
+def test_exp_at_its_thresholds(isa, dtype):
+    """Around overflow and underflow: right, or the neighbour that rounding allows.
+
+    Subnormal results lose bits as subnormals do, or are 0 where the thread flushes them.
+    """
+    info = np.finfo(dtype)
+    for end in (info.max, info.tiny):
+        threshold = np.log(end.astype(np.longdouble))
+        x = np.array([threshold], dtype).view(f"i{info.bits // 8}")
+        x = (x + np.arange(-200, 201, dtype=x.dtype)).view(dtype)
+        exact, y = np.exp(x.astype(np.longdouble)), core.exp(x)
+        assert not np.isnan(y).any()
+        assert (y[exact > info.max * (1 + 2 * np.longdouble(info.eps))] == np.inf).all()
+        below = exact < info.tiny
+        assert (ulps(y[below], exact[below]) <= ULP[dtype]["exp"] + 0.5).all()
+        sure = (exact <= info.max) & (exact >= info.tiny * (1 + 2 * np.longdouble(info.eps)))
+        assert ulps(y[sure], exact[sure]).max() <= ULP[dtype]["exp"]
+
+
+@dtypes
+def test_log_edges(isa, dtype):
+    info = np.finfo(dtype)
+    assert core.log(np.ones(1, dtype)).tolist() == [0]
+    assert core.log(np.array([np.inf], dtype)).tolist() == [np.inf]
+    ends = np.array([info.tiny, info.max], dtype)
+    assert ulps(core.log(ends), np.log(ends.astype(np.longdouble))).max() <= ULP[dtype]["log"]
+
+
+@dtypes
+def test_sincos2pi_is_exact_at_quarters(isa, dtype):
+    s, c = core.sincos2pi(np.arange(-4, 5, dtype=dtype) / 4)
+    assert s.tolist() == [0, 1, 0, -1, 0, 1, 0, -1, 0]
+    assert c.tolist() == [1, 0, -1, 0, 1, 0, -1, 0, 1]
+
+
+@dtypes
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_every_partial_vector(isa, dtype, function):
+    """Each length below four vectors, unaligned, gives the same bits as within a long array."""
+    x = np.random.default_rng(1).random(67).astype(dtype)
+    x = np.maximum(x, 0.01).astype(dtype)
+    whole = np.asarray(function(x))
+    for n in range(68):
+        np.testing.assert_array_equal(np.asarray(function(unaligned(x[:n]))), whole[..., :n])
+
+
+@dtypes
+@pytest.mark.parametrize("function", FUNCTIONS[:2], ids=lambda f: f.__name__)
+def test_in_place(isa, dtype, function):
+    x = np.linspace(0.5, 2, 103).astype(dtype)
+    expected = function(x)
+    assert function(x, out=x) is x
+    np.testing.assert_array_equal(x, expected)
