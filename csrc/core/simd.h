@@ -36,12 +36,14 @@ typedef VectorOf<int64_t>::type I64;
 typedef VectorOf<uint64_t>::type U64;
 typedef VectorOf<uint16_t, kBytes / 2>::type U16;  // the lanes of F32
 
-// The types that go with a float vector: its element, and integer vectors of the same lanes.
+// The types that go with a float vector: its element, that one's bits, and integer vectors of the
+// same lanes.
 template <class V>
 struct Lanes;
 template <>
 struct Lanes<F32> {
   typedef float type;
+  typedef uint32_t Bits;
   typedef I32 Int;
   typedef U32 Uint;
   static constexpr int count = kBytes / 4;
@@ -49,6 +51,7 @@ struct Lanes<F32> {
 template <>
 struct Lanes<F64> {
   typedef double type;
+  typedef uint64_t Bits;
   typedef I64 Int;
   typedef U64 Uint;
   static constexpr int count = kBytes / 8;
@@ -106,12 +109,32 @@ FG_INLINE F64 sqrt(F64 x) {
 #endif
 }
 
+// a > b ? a : b and a < b ? a : b: b where either is NaN.
+FG_INLINE F32 larger(F32 a, F32 b) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_max_ps(a, b);
+#elif FG_TARGET == FG_TARGET_avx2
+  return _mm256_max_ps(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+FG_INLINE F32 smaller(F32 a, F32 b) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_min_ps(a, b);
+#elif FG_TARGET == FG_TARGET_avx2
+  return _mm256_min_ps(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+FG_INLINE F64 larger(F64 a, F64 b) { return a > b ? a : b; }
+FG_INLINE F64 smaller(F64 a, F64 b) { return a < b ? a : b; }
+
 // A NaN in x stays NaN.
 template <class V>
 FG_INLINE V clamp(V x, typename Lanes<V>::type low, typename Lanes<V>::type high) {
-  const V lo = splat<V>(low), hi = splat<V>(high);
-  x = lo > x ? lo : x;
-  return hi < x ? hi : x;
+  return smaller(splat<V>(high), larger(splat<V>(low), x));
 }
 
 // The products of the low 32 bits of each 64-bit lane, 64 bits wide.
@@ -184,15 +207,28 @@ FG_INLINE void interleave(F64 a, F64 b, F64* low, F64* high) {
 #endif
 }
 
-// The sum of all lanes, pairwise from the outside in.
-template <class V>
-FG_INLINE typename Lanes<V>::type sum(V x) {
-  typename Lanes<V>::type part[Lanes<V>::count];
-  __builtin_memcpy(part, &x, sizeof x);
-  for (int n = Lanes<V>::count / 2; n > 0; n /= 2) {
-    for (int i = 0; i < n; ++i) part[i] += part[i + n];
-  }
-  return part[0];
+// The sum of all lanes, halves upon halves.
+FG_INLINE float sum(F32 x) {
+#if FG_TARGET == FG_TARGET_avx512
+  const __m256 y = _mm512_castps512_ps256(x) + _mm512_extractf32x8_ps(x, 1);
+  const __m128 q = _mm256_castps256_ps128(y) + _mm256_extractf128_ps(y, 1);
+#elif FG_TARGET == FG_TARGET_avx2
+  const __m128 q = _mm256_castps256_ps128(x) + _mm256_extractf128_ps(x, 1);
+#else
+  const F32 q = x;
+#endif
+  return (q[0] + q[2]) + (q[1] + q[3]);
+}
+FG_INLINE double sum(F64 x) {
+#if FG_TARGET == FG_TARGET_avx512
+  const __m256d y = _mm512_castpd512_pd256(x) + _mm512_extractf64x4_pd(x, 1);
+  const __m128d q = _mm256_castpd256_pd128(y) + _mm256_extractf128_pd(y, 1);
+#elif FG_TARGET == FG_TARGET_avx2
+  const __m128d q = _mm256_castpd256_pd128(x) + _mm256_extractf128_pd(x, 1);
+#else
+  const F64 q = x;
+#endif
+  return q[0] + q[1];
 }
 
 }  // namespace FASTGEN_TARGET

@@ -14,7 +14,7 @@ constexpr int64_t kTile = 1024;
 // 16 tiles: about 40k cycles of sampling, several times what handing a panel to a thread costs.
 constexpr int64_t kPanel = 16 * kTile;
 
-FG_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+FG_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Runs body(panel) for every panel, on threads or, if there are none or one panel, here.
 template <class Body>
@@ -38,9 +38,9 @@ FG_INLINE void for_tiles(const fg_threads* threads, int64_t size, int64_t cycles
                          const Body& body) {
   parallel_for(threads, (size + kPanel - 1) / kPanel, cycles_per_element * kPanel,
                [&](int64_t panel) {
-                 const int64_t end = smaller(size, (panel + 1) * kPanel);
+                 const int64_t end = least(size, (panel + 1) * kPanel);
                  for (int64_t first = panel * kPanel; first < end; first += kTile) {
-                   body(first, smaller(kTile, end - first));
+                   body(first, least(kTile, end - first));
                  }
                });
 }
@@ -60,9 +60,9 @@ FG_INLINE void for_row_tiles(const fg_threads* threads, int64_t rows, int64_t co
   const int64_t tile_rows = kTile / cols, panel_rows = kPanel / kTile * tile_rows;
   parallel_for(threads, (rows + panel_rows - 1) / panel_rows,
                cycles_per_element * panel_rows * cols, [&](int64_t panel) {
-                 const int64_t end = smaller(rows, (panel + 1) * panel_rows);
+                 const int64_t end = least(rows, (panel + 1) * panel_rows);
                  for (int64_t row = panel * panel_rows; row < end; row += tile_rows) {
-                   body(Tile{row * cols, row, smaller(tile_rows, end - row), cols});
+                   body(Tile{row * cols, row, least(tile_rows, end - row), cols});
                  }
                });
 }
@@ -76,9 +76,9 @@ FG_INLINE void for_segment_tiles(const fg_threads* threads, int64_t rows, int64_
   const int64_t segments = segments_per_row(cols);
   parallel_for(threads, rows * segments, cycles_per_element * kPanel, [&](int64_t segment) {
     const int64_t row = segment / segments, begin = segment % segments * kPanel;
-    const int64_t end = smaller(cols, begin + kPanel);
+    const int64_t end = least(cols, begin + kPanel);
     for (int64_t col = begin; col < end; col += kTile) {
-      body(Tile{row * cols + col, row, 1, smaller(kTile, end - col)}, segment);
+      body(Tile{row * cols + col, row, 1, least(kTile, end - col)}, segment);
     }
   });
 }

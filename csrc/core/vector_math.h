@@ -102,9 +102,9 @@ FG_INLINE void sincos_quarters(V t, V* sin_t, V* cos_t) {
   // Odd quarters swap the two; sin is negative in quarters 2 and 3, cos in 1 and 2.
   const Uint quarter = (Uint)k;
   const auto odd = (quarter & 1) != 0;
-  const Uint sin_sign = (quarter >> 1) << top, cos_sign = ((quarter + 1) >> 1) << top;
-  *sin_t = (V)((Uint)(odd ? c : s) ^ sin_sign);
-  *cos_t = (V)((Uint)(odd ? s : c) ^ cos_sign);
+  const Uint sign = Uint{} + ((typename Lanes<V>::Bits)1 << top);
+  *sin_t = (V)((Uint)(odd ? c : s) ^ ((quarter << (top - 1)) & sign));
+  *cos_t = (V)((Uint)(odd ? s : c) ^ (((quarter + 1) << (top - 1)) & sign));
 }
 
 }  // namespace FASTGEN_TARGET

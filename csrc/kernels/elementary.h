@@ -3,9 +3,8 @@
 // Shapes: x[size] -> y[size].
 // Dtypes: float32, float64.
 // Error: in ULP, float32: exp 1.2, log 1.2, sincos2pi 2; float64: exp 1.2, log 1.2, sincos2pi 2.
-// Edges: exp: all x; results below the smallest normal number are 0, overflow is inf, NaN stays
-// NaN.
-//   log: normal x > 0 and inf; 0, negative and subnormal x are outside its range. sincos2pi: |x|
+// Edges: exp: all x; below the smallest normal number results may lose bits or be 0, overflow is
+//   inf, NaN stays NaN. log: normal x > 0 and inf; other x are outside its range. sincos2pi: |x|
 //   <= 1.
 // Bytes: 8 an element (exp, log), 12 (sincos2pi) in float32; twice that in float64.
 // Determinism: single-threaded; bit-equal within an ISA; y may be x.
