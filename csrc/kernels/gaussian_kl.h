@@ -2,12 +2,12 @@
 //   N(mean, exp(log_var)) from N(0, 1) (Kingma & Welling 2014, appendix B);
 //   d_mean = d_kl mean, d_log_var = d_kl (exp(log_var) - 1) / 2.
 // Shapes: mean, log_var, d_mean, d_log_var [rows, cols] row-major; kl, d_kl [rows].
-// Dtypes: float32, float64; bfloat16, float16 compute in float32. kl and d_kl: float64 for float64,
-//   else float32. float32 is summed in float32 lanes, 16,384-element segments of long rows in
-//   double.
-// Error: kl 8 u sum_cols(1 + |log_var| + exp(log_var) + mean^2), d_log_var 8 u (1 + exp(log_var))
-// |d_kl|,
-//   d_mean 2 u |mean d_kl|; u = 2^-24 or 2^-53; plus half an ulp of the storage dtype.
+// Dtypes: float32, float64; bfloat16, float16 compute in float32. kl and d_kl: float64 for
+//   float64, else float32. float32 rows are summed in float32 lanes, longer than 1,024 columns
+//   tile by tile in double.
+// Error: kl 8 u sum_cols(1 + |log_var| + exp(log_var) + mean^2), d_mean 2 u |mean d_kl|,
+//   d_log_var 8 u (1 + exp(log_var)) |d_kl|; u = 2^-24 or 2^-53; plus half an ulp of the
+//   storage dtype.
 // Edges: kl >= 0, and 0 at mean = log_var = 0; NaN and inf propagate; any alignment; 0 cols: kl 0.
 // Bytes: forward 8, backward 16 an element in float32.
 // Determinism: bit-equal for any thread count within an ISA. d_mean and d_log_var may be mean and

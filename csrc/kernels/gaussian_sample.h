@@ -2,14 +2,12 @@
 //   d_log_var = d_z exp(log_var/2) eps / 2; d_mean = d_z (the caller's, no kernel).
 // Shapes: mean, log_var, z, d_z, d_log_var [size]; seed[2].
 // Dtypes: float32, float64; bfloat16, float16 compute in float32, noise included, and round once.
-// Error: with s = exp(log_var/2) (1 + |eps|): z 8 u (|mean| + s), d_log_var 8 u |d_z| s; u = 2^-24
-// or
-//   2^-53; plus half an ulp of the storage dtype.
+// Error: with s = exp(log_var/2) (1 + |eps|): z 8 u (|mean| + s), d_log_var 8 u |d_z| s;
+//   u = 2^-24 or 2^-53; plus half an ulp of the storage dtype.
 // Edges: NaN and inf propagate as in the formula; any alignment; size 0 writes nothing.
 // Bytes: forward 12, backward 12 an element in float32; the noise is never stored.
 // Determinism: bit-equal for any thread count within an ISA. z may be mean or log_var, d_log_var
-// may
-//   be log_var or d_z; no other overlap.
+//   may be log_var or d_z; no other overlap.
 #pragma once
 #include "core/abi.h"
 

@@ -1,11 +1,12 @@
 // Formula: gaussian_sample and gaussian_kl of the same mean and log_var, in one pass:
 //   d_mean = d_z + d_kl mean, d_log_var = (d_z exp(log_var/2) eps + d_kl (exp(log_var) - 1)) / 2.
 // Shapes: mean, log_var, z, d_z, d_mean, d_log_var [rows, cols] row-major; kl, d_kl [rows];
-// seed[2]. Dtypes: as gaussian_sample; kl and d_kl as gaussian_kl. (r, c) takes noise element r *
-// cols + c. Error: z and kl are gaussian_sample's and gaussian_kl's to the bit; gradients the sum
-// of both's. Edges: as both. Bytes: forward 12, backward 20 an element in float32; the noise is
-// never stored. Determinism: bit-equal for any thread count within an ISA. z may be mean or
-// log_var; d_mean and
+//   seed[2]. (r, c) takes noise element r * cols + c.
+// Dtypes: as gaussian_sample; kl and d_kl as gaussian_kl.
+// Error: z and kl are gaussian_sample's and gaussian_kl's to the bit; gradients the sum of both's.
+// Edges: as both.
+// Bytes: forward 12, backward 20 an element in float32; the noise is never stored.
+// Determinism: bit-equal for any thread count within an ISA. z may be mean or log_var; d_mean and
 //   d_log_var may be any two of mean, log_var and d_z; no other overlap.
 #pragma once
 #include "core/abi.h"
