@@ -54,7 +54,7 @@ class Choice(NamedTuple):
     warn: bool = False
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def decide(situation):
     """Choose the path of one op.
 
@@ -203,10 +203,8 @@ def note_xla(layer):
     """
     if backend() == COMPOSITE or _portable_depth or not inside_xla():
         return
-    could = [
-        op for op in layer.fused_ops if choose(op, layer.compute_dtype, xla=False).path == FUSED
-    ]
-    if could and _first_time("xla"):
+    choices = [choose(op, layer.compute_dtype, xla=False) for op in layer.fused_ops]
+    if any(choice.path == FUSED for choice in choices) and _first_time("xla"):
         logging.getLogger("fastgen").warning(
             "%s is inside XLA, where it runs as stock ops. "
             "model.compile(jit_compile=False) gives it the fused kernel.",
@@ -222,7 +220,6 @@ def portable():
     `tf.function` that was traced before keeps the ops it was traced with.
 
     Example:
-
     >>> import keras, fastgen
     >>> inputs = [keras.Input((4,)), keras.Input((4,))]
     >>> model = keras.Model(inputs, fastgen.layers.Sampling()(inputs))
@@ -244,7 +241,6 @@ def stats():
     """How often each op took each path since the start: per call, per trace in a tf.function.
 
     Example:
-
     >>> import fastgen
     >>> kl = fastgen.ops.gaussian_kl([[0.0, 1.0]], [[0.0, 0.0]])
     >>> sum(fastgen.stats()["gaussian_kl"].values()) > 0
@@ -261,7 +257,6 @@ def doctor(model=None):
     """Print which path each op takes here, and why.
 
     Example:
-
     >>> import fastgen
     >>> rows = fastgen.doctor()  # doctest: +ELLIPSIS
     fastgen...

@@ -21,7 +21,6 @@ class GaussianLatent(Sampling):
     policy.
 
     Example:
-
     >>> import numpy as np
     >>> import fastgen
     >>> latent = fastgen.layers.GaussianLatent(kl_weight=0.5)

@@ -12,12 +12,11 @@ class Sampling(keras.layers.Layer):
 
     `z = mean + exp(log_var / 2) * noise`
 
-    With the same `seed` the noise is that of `keras.random.normal(shape, seed=SeedGenerator(seed))`,
-    and each replica of a `tf.distribute` strategy draws its own. The layer draws in training and
-    in inference alike.
+    With the same `seed` the noise is that of `keras.random.normal` with a `SeedGenerator(seed)`.
+    Each replica of a `tf.distribute` strategy draws its own. The layer draws in training and in
+    inference alike.
 
     Example:
-
     >>> import numpy as np
     >>> import fastgen
     >>> mean, log_var = np.zeros((2, 10)), np.zeros((2, 10))
@@ -53,6 +52,7 @@ class Sampling(keras.layers.Layer):
         self._check_shapes(input_shape)
 
     def __call__(self, inputs, seed=None, **kwargs):
+        """Draw the seed, if none is given, and call the layer."""
         # Drawn here and handed on as an argument: rematerialisation runs `call` twice, and the
         # gradient is wrong unless both runs see the same noise.
         if seed is None and not _symbolic(inputs):

@@ -18,7 +18,8 @@ def gaussian(op, mean, log_var):
 
     Args:
         op: name for the messages.
-        mean, log_var: tensors, arrays or numbers.
+        mean: tensor, array or numbers.
+        log_var: likewise.
 
     Returns:
         Two tensors of one dtype and of compatible shapes.

@@ -12,7 +12,6 @@ def gaussian_kl(mean, log_var):
     `kl = -1/2 * sum(1 + log_var - exp(log_var) - mean**2, axis=-1)`
 
     Example:
-
     >>> import fastgen
     >>> kl = fastgen.ops.gaussian_kl(mean=[[0.0, 0.0], [1.0, 2.0]], log_var=[[0.0, 0.0]] * 2)
     >>> kl.numpy()
@@ -34,9 +33,10 @@ def gaussian_kl(mean, log_var):
     mean, log_var = arguments.gaussian("gaussian_kl", mean, log_var)
     fused = dispatch.fused_op("gaussian_kl", mean.dtype)
     if fused is None:
-        arguments.assert_same_shape("gaussian_kl", mean, log_var)
-        return gaussian_kl_composite(mean, log_var)
-    return fused(mean=mean, log_var=log_var, K=arguments.wide(mean.dtype))
+        with tf.name_scope("gaussian_kl"):
+            arguments.assert_same_shape("gaussian_kl", mean, log_var)
+            return gaussian_kl_composite(mean, log_var)
+    return fused(mean=mean, log_var=log_var, K=arguments.wide(mean.dtype), name="gaussian_kl")
 
 
 def gaussian_kl_composite(mean, log_var):
@@ -51,7 +51,7 @@ def gaussian_kl_grad(mean, log_var, d_kl):
     fused = dispatch.fused_op("gaussian_kl_grad", mean.dtype)
     if fused is None:
         return gaussian_kl_grad_composite(mean, log_var, d_kl)
-    return fused(mean=mean, log_var=log_var, d_kl=d_kl)
+    return fused(mean=mean, log_var=log_var, d_kl=d_kl, name="gaussian_kl_grad")
 
 
 def gaussian_kl_grad_composite(mean, log_var, d_kl):

@@ -15,7 +15,6 @@ def gaussian_sample(mean, log_var, seed):
     The noise is never stored: the gradient draws it again from the seed.
 
     Example:
-
     >>> import fastgen
     >>> z = fastgen.ops.gaussian_sample(mean=[[5.0, -5.0]], log_var=[[-80.0, -80.0]], seed=(1, 2))
     >>> z.numpy()
@@ -40,9 +39,10 @@ def gaussian_sample(mean, log_var, seed):
     seed = arguments.seed("gaussian_sample", seed)
     fused = dispatch.fused_op("gaussian_sample", mean.dtype)
     if fused is None:
-        arguments.assert_same_shape("gaussian_sample", mean, log_var)
-        return gaussian_sample_composite(mean, log_var, seed)
-    return fused(mean=mean, log_var=log_var, seed=seed)
+        with tf.name_scope("gaussian_sample"):
+            arguments.assert_same_shape("gaussian_sample", mean, log_var)
+            return gaussian_sample_composite(mean, log_var, seed)
+    return fused(mean=mean, log_var=log_var, seed=seed, name="gaussian_sample")
 
 
 def gaussian_sample_composite(mean, log_var, seed, noise=None):
@@ -58,7 +58,7 @@ def gaussian_sample_grad(log_var, seed, d_z):
     fused = dispatch.fused_op("gaussian_sample_grad", log_var.dtype)
     if fused is None:
         return gaussian_sample_grad_composite(log_var, seed, d_z)
-    return fused(log_var=log_var, seed=seed, d_z=d_z)
+    return fused(log_var=log_var, seed=seed, d_z=d_z, name="gaussian_sample_grad")
 
 
 def gaussian_sample_grad_composite(log_var, seed, d_z, noise=None):

@@ -23,7 +23,6 @@ def gaussian_sample_kl(mean, log_var, seed):
     `kl = -1/2 * sum(1 + log_var - exp(log_var) - mean**2, axis=-1)`
 
     Example:
-
     >>> import fastgen
     >>> z, kl = fastgen.ops.gaussian_sample_kl([[1.0, 2.0]], [[0.0, 0.0]], seed=(1, 2))
     >>> z.shape, kl.numpy()
@@ -48,16 +47,21 @@ def gaussian_sample_kl(mean, log_var, seed):
     seed = arguments.seed("gaussian_sample_kl", seed)
     fused = dispatch.fused_op("gaussian_sample_kl", mean.dtype)
     if fused is None:
-        arguments.assert_same_shape("gaussian_sample_kl", mean, log_var)
-        return gaussian_sample_kl_composite(mean, log_var, seed)
-    z, kl = fused(mean=mean, log_var=log_var, seed=seed, K=arguments.wide(mean.dtype))
+        with tf.name_scope("gaussian_sample_kl"):
+            arguments.assert_same_shape("gaussian_sample_kl", mean, log_var)
+            return gaussian_sample_kl_composite(mean, log_var, seed)
+    kl_dtype = arguments.wide(mean.dtype)
+    z, kl = fused(mean=mean, log_var=log_var, seed=seed, K=kl_dtype, name="gaussian_sample_kl")
     return z, kl
 
 
 def gaussian_sample_kl_composite(mean, log_var, seed, noise=None):
     """`gaussian_sample_kl` in stock TensorFlow ops; `noise`, where it has been drawn already."""
+    dtype, compute = mean.dtype, arguments.wide(mean.dtype)
+    # Cast once for both, so that their gradients meet before they are rounded.
+    mean, log_var = tf.cast(mean, compute), tf.cast(log_var, compute)
     z = gaussian_sample_composite(mean, log_var, seed, noise)
-    return z, gaussian_kl_composite(mean, log_var)
+    return tf.cast(z, dtype), gaussian_kl_composite(mean, log_var)
 
 
 def gaussian_sample_kl_grad(mean, log_var, seed, d_z, d_kl):
@@ -65,7 +69,9 @@ def gaussian_sample_kl_grad(mean, log_var, seed, d_z, d_kl):
     fused = dispatch.fused_op("gaussian_sample_kl_grad", mean.dtype)
     if fused is None:
         return gaussian_sample_kl_grad_composite(mean, log_var, seed, d_z, d_kl)
-    return fused(mean=mean, log_var=log_var, seed=seed, d_z=d_z, d_kl=d_kl)
+    return fused(
+        mean=mean, log_var=log_var, seed=seed, d_z=d_z, d_kl=d_kl, name="gaussian_sample_kl_grad"
+    )
 
 
 def gaussian_sample_kl_grad_composite(mean, log_var, seed, d_z, d_kl, noise=None):

@@ -1,0 +1,65 @@
+"""Settings and fixtures of all tests. TensorFlow is imported by the tests that need it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Shared cores: a slow example says nothing.
+hypothesis.settings.register_profile("fastgen", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.load_profile("fastgen")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(params=["fused", "composite"])
+def path(request, monkeypatch):
+    """Each path of an op in turn; where the fused one cannot be had, the test fails."""
+    monkeypatch.setenv("FASTGEN_BACKEND", request.param)
+    return request.param
+
+
+@pytest.fixture
+def fused(monkeypatch):
+    """The fused path, or failure."""
+    monkeypatch.setenv("FASTGEN_BACKEND", "fused")
+
+
+@pytest.fixture
+def start_python():
+    """Start Python on code, with variables added to the environment; returns the Popen."""
+    started = []
+
+    def start(code, **environment):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def run_python(start_python):
+    """Run Python on code to its end; returns what it printed, and fails if it fails."""
+
+    def run(code, **environment):
+        process = start_python(code, **environment)
+        output, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-4000:]
+        return output
+
+    return run

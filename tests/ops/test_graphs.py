@@ -1,0 +1,229 @@
+"""The ops inside tf.function, XLA, vectorised loops and SavedModels."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import fastgen
+from tests.ops.cases import (
+    OPS,
+    SEED,
+    array,
+    call,
+    call_exact,
+    draw,
+    each_op,
+    exact_noise,
+    gradients,
+    parameters,
+    weighted_sum,
+)
+from tests.tolerances import assert_close
+
+
+def op_types(function, *specs):
+    """Types of all ops in the graph of a tf.function and in the functions that it calls."""
+    graph = function.get_concrete_function(*specs).graph.as_graph_def()
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    return {node.op for node in nodes}
+
+
+@each_op
+@pytest.mark.parametrize("shape", [[None, 10], [None, None, 10], [7, None], None], ids=str)
+def test_unknown_shapes(path, name, shape):
+    spec = tf.TensorSpec(shape, tf.float32)
+    function = tf.function(functools.partial(call, name), input_signature=[spec, spec])
+    outputs = function.get_concrete_function().outputs
+    expected = tf.TensorShape(shape)
+    for out in outputs:
+        kl = name == "gaussian_kl" or (len(outputs) == 2 and out is outputs[1])
+        wanted = expected[:-1] if kl and expected.rank is not None else expected
+        assert out.shape.as_list() == wanted.as_list() if wanted.rank else out.shape.rank is None
+    ranks = [2] if shape is not None and len(shape) == 2 else [3]
+    for rank in ranks if shape else [1, 2, 3]:
+        mean, log_var = parameters([7, 2, 10][-rank:] if rank != 2 else [7, 10], tf.float32)
+        for one, other in zip(function(mean, log_var), call(name, mean, log_var), strict=True):
+            assert_close(one, other, tf.float32, 10)
+
+
+@each_op
+def test_shapes_that_differ_when_they_are_known(path, name):
+    spec = tf.TensorSpec(None, tf.float32)
+    function = tf.function(functools.partial(call, name), input_signature=[spec, spec])
+    for shapes in [([4, 3], [1, 3]), ([4, 3], [3]), ([2, 6], [3, 4])]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must have the same shape"):
+            function(*map(tf.zeros, shapes))
+
+
+@each_op
+def test_xla(name):
+    mean, log_var = parameters((33, 10), tf.float32)
+    function = functools.partial(call, name)
+
+    @tf.function(jit_compile=True)
+    def run(mean, log_var):
+        return function(mean, log_var), gradients(function, mean, log_var)
+
+    assert not any("Fastgen" in op for op in op_types(run, mean, log_var))
+    outputs, grads = run(mean, log_var)
+    if name == "gaussian_kl":
+        for one, other in zip(outputs, call(name, mean, log_var), strict=True):
+            assert_close(one, other, tf.float32, 10)
+        for one, other in zip(grads, gradients(function, mean, log_var), strict=True):
+            assert_close(one, other, tf.float32)
+        return
+    # The noise is XLA's: recover it from z, and the rest must follow from it.
+    noise = (array(outputs[0]) - array(mean)) / np.exp(array(log_var) / 2)
+    assert abs(noise.mean()) < 5 / np.sqrt(330) and abs(noise.std() - 1) < 5 / np.sqrt(660)
+    exact = functools.partial(call_exact, name, noise=noise)
+    wide = tf.cast(mean, tf.float64), tf.cast(log_var, tf.float64)
+    for one, other in zip(grads, gradients(exact, *wide), strict=True):
+        assert_close(one, other, tf.float32)
+
+
+def test_xla_tells_replicas_apart():
+    # XLA reads the low half of each seed word only.
+    zeros = tf.zeros([1000])
+    run = tf.function(fastgen.ops.gaussian_sample, jit_compile=True)
+    draws = [
+        run(zeros, zeros, tf.constant(seed, tf.int64)).numpy()
+        for seed in [(5, 9), (5 + (1 << 32), 9), (5 + (2 << 32), 9)]
+    ]
+    assert np.max(np.abs(np.corrcoef(draws) - np.eye(3))) < 5 / np.sqrt(1000)
+    for seed in [(5, 9), (-5, 9)]:
+        seeds = tf.constant(seed, tf.int32), tf.constant(seed, tf.int64)
+        np.testing.assert_array_equal(*(run(zeros, zeros, seed) for seed in seeds))
+
+
+def test_inside_control_flow(path):
+    mean, log_var = parameters((7, 10), tf.float32)
+
+    @tf.function
+    def run(mean, log_var, n):
+        total = tf.zeros_like(mean)
+        for i in tf.range(n):
+            if i % 2 == 0:
+                total += fastgen.ops.gaussian_sample(mean, log_var, tf.stack([i, 0]))
+        return [total]
+
+    def unrolled(mean, log_var):
+        seeds = [tf.constant([i, 0]) for i in (0, 2, 4)]
+        return [sum(fastgen.ops.gaussian_sample(mean, log_var, seed) for seed in seeds)]
+
+    looped = functools.partial(run, n=tf.constant(5))
+    assert_close(looped(mean, log_var)[0], unrolled(mean, log_var)[0], tf.float32)
+    actual, expected = gradients(looped, mean, log_var), gradients(unrolled, mean, log_var)
+    for one, other in zip(actual, expected, strict=True):
+        assert_close(one, other, tf.float32, 3)
+
+
+@each_op
+@pytest.mark.parametrize("use_pfor", [True, False])
+def test_jacobian(path, name, use_pfor):
+    mean, log_var = parameters((3, 4), tf.float64)
+
+    @tf.function
+    def jacobians(function, mean, log_var):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([mean, log_var])
+            outputs = [tf.identity(out) for out in function(mean, log_var)]
+        return [
+            tape.jacobian(out, x, experimental_use_pfor=use_pfor, unconnected_gradients="zero")
+            for out in outputs
+            for x in (mean, log_var)
+        ]
+
+    exact = functools.partial(call_exact, name, noise=exact_noise(mean))
+    actual = jacobians(functools.partial(call, name), mean, log_var)
+    for one, other in zip(actual, jacobians(exact, mean, log_var), strict=True):
+        assert_close(one, other, tf.float64)
+
+
+@each_op
+@pytest.mark.parametrize("dtype", [tf.float64, tf.float16], ids=lambda d: d.name)
+@pytest.mark.parametrize("stacked", ["both", "mean", "log_var"])
+def test_vectorized_map(path, name, dtype, stacked):
+    means, log_vars = parameters((5, 3, 4), dtype)
+
+    def both(pair):
+        mean = pair[0] if stacked != "log_var" else means[0]
+        log_var = pair[1] if stacked != "mean" else log_vars[0]
+        grads = gradients(functools.partial(call, name), mean, log_var)
+        return (*call(name, mean, log_var), *grads)
+
+    actual = tf.vectorized_map(both, (means, log_vars), fallback_to_while_loop=False)
+    expected = [both((means[i], log_vars[i])) for i in range(5)]
+    for out, rows in zip(actual, zip(*expected, strict=True), strict=True):
+        assert_close(array(out), np.stack([array(row) for row in rows]), dtype)
+
+
+@pytest.mark.parametrize("name", [name for name in OPS if OPS[name][2]])
+def test_vectorized_map_over_seeds(path, name):
+    mean, log_var = parameters((3, 4), tf.float32)
+    seeds = tf.constant([[1, 2], [3, 4], [1, 2]], tf.int64)
+    outputs = tf.vectorized_map(lambda seed: call(name, mean, log_var, seed), seeds)
+    for i in range(3):
+        for out, right in zip(outputs, call(name, mean, log_var, seeds[i]), strict=True):
+            assert_close(out[i], right, tf.float32)
+
+
+class Module(tf.Module):
+    """All ops and a gradient, as a user would save them."""
+
+    @tf.function(input_signature=2 * [tf.TensorSpec([None, 10], tf.float32)])
+    def run(self, mean, log_var):
+        outputs = [out for name in OPS for out in call(name, mean, log_var)]
+        every = functools.partial(call, "gaussian_sample_kl")
+        return outputs, gradients(every, mean, log_var)
+
+
+def test_saved_model(path, tmp_path):
+    module, (mean, log_var) = Module(), parameters((7, 10), tf.float32)
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    with_fused_ops = b"Fastgen" in (tmp_path / "saved_model.pb").read_bytes()
+    assert with_fused_ops == (path == "fused")
+    expected, actual = module.run(mean, log_var), loaded.run(mean, log_var)
+    for one, other in zip(tf.nest.flatten(expected), tf.nest.flatten(actual), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # Its gradient, too, is there after loading.
+    for one, other in zip(
+        gradients(lambda *x: loaded.run(*x)[0], mean, log_var),
+        gradients(lambda *x: module.run(*x)[0], mean, log_var),
+        strict=True,
+    ):
+        assert_close(one, other, tf.float32)
+
+
+def test_portable_saved_model_without_fastgen(tmp_path, run_python):
+    module, (mean, log_var) = Module(), parameters((7, 10), tf.float32)
+    with fastgen.portable():
+        tf.saved_model.save(module, str(tmp_path / "portable"))
+    outputs = [x.numpy() for x in tf.nest.flatten(module.run(mean, log_var))]
+    np.savez(tmp_path / "arrays.npz", *outputs, mean=mean, log_var=log_var)
+    run_python(f"""
+import sys
+sys.modules["fastgen"] = None
+import numpy as np, tensorflow as tf
+arrays = np.load({str(tmp_path / "arrays.npz")!r})
+loaded = tf.saved_model.load({str(tmp_path / "portable")!r})
+outputs = tf.nest.flatten(loaded.run(tf.constant(arrays["mean"]), tf.constant(arrays["log_var"])))
+for i, out in enumerate(outputs):
+    np.testing.assert_allclose(out, arrays[f"arr_{{i}}"], rtol=1.3e-6, atol=1e-5)
+""")
+
+
+def test_names_in_the_graph(fused):
+    mean, log_var = parameters((7, 10), tf.float32)
+    function = tf.function(lambda *x: weighted_sum(call("gaussian_sample_kl", *x)))
+    names = [op.name for op in function.get_concrete_function(mean, log_var).graph.get_operations()]
+    assert "gaussian_sample_kl" in names
+
+
+def test_seed_may_be_computed(path):
+    mean, log_var = draw((3, 4), tf.float32, 1), draw((3, 4), tf.float32, 2)
+    run = tf.function(lambda seed: fastgen.ops.gaussian_sample(mean, log_var, seed + 1))
+    expected = fastgen.ops.gaussian_sample(mean, log_var, np.array(SEED) + 1)
+    assert_close(run(tf.constant(SEED, tf.int64)), expected, tf.float32)
