@@ -1,0 +1,131 @@
+import errno
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import fastgen
+from fastgen.cli import app
+
+IMAGES = np.random.RandomState(0).randint(0, 256, (10, 6, 5)).astype(np.uint8)
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    """Runs the command in an empty folder that holds `images.npz`."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("images.npz", x=IMAGES, y=np.arange(10))
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+
+
+def test_version(invoke):
+    result = invoke("--version")
+    assert result.exit_code == 0
+    assert result.output == f"fastgen {fastgen.__version__}\n"
+
+
+def test_help_is_quick(run_python):
+    """Neither TensorFlow nor Keras, which take seconds to import."""
+    heavy = "{'tensorflow', 'keras', 'matplotlib', 'sklearn'} & set(sys.modules)"
+    code = f"""
+import sys
+import fastgen.cli
+sys.argv = ["fastgen", "--help"]
+try:
+    fastgen.cli.main()
+finally:
+    print({heavy})
+"""
+    output = run_python(code)
+    assert "demo" in output and "doctor" in output
+    assert output.endswith("set()\n")
+
+
+def test_doctor(invoke):
+    result = invoke("doctor")
+    assert result.exit_code == 0
+    assert "gaussian_sample_kl" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "-1"], "--epochs must be at least 1. Received: -1"),
+        (["--batch-size", "0"], "--batch-size must be at least 1. Received: 0"),
+        (["--seed", "-5"], "--seed must be at least 0. Received: -5"),
+        (["--seed", "4294967296"], "Seed must be between 0 and 2**32 - 1"),
+        (["--data", "nonesuch.npz"], "nonesuch.npz: " + os.strerror(errno.ENOENT)),
+        (["--data", "nonesuch"], "one of 'digits' or the path of an .npz file"),
+        (["--data", "text.npz"], "text.npz is not an .npz file"),
+        (["--data", "one.npz"], "one.npz: one image is held out, so 2 are needed"),
+        (["--data", "two_channels.npz"], "images must have 1 or 3 channels. Received: 2"),
+        (["--data", "."], os.strerror(errno.EISDIR)),
+        (["--out", "text.npz"], "--out must be a folder. Received: text.npz"),
+        (["--out", "text.npz/folder"], os.strerror(errno.ENOTDIR)),
+    ],
+)
+def test_wrong_arguments_of_demo(invoke, arguments, message):
+    with open("text.npz", "w") as file:
+        file.write("no archive")
+    np.savez("one.npz", x=IMAGES[:1])
+    np.savez("two_channels.npz", x=IMAGES[..., None].repeat(2, axis=-1))
+    data = [] if "--data" in arguments else ["--data", "images.npz"]
+    assert_one_line(invoke("demo", *data, *arguments), message)
+
+
+def assert_one_line(result, message):
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert not os.path.exists("fastgen-demo/vae.png")
+
+
+def test_folder_that_cannot_be_written(invoke, monkeypatch):
+    # Not by chmod: root may write anywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    result = invoke("demo", "--data", "images.npz")
+    assert_one_line(result, "--out must be a folder that can be written. Received: fastgen-demo")
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "sklearn"])
+def test_missing_package(invoke, monkeypatch, package):
+    for name in [*sys.modules]:
+        if name.split(".")[0] == package or name.startswith("fastgen.demo"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert_one_line(invoke("demo"), f"{package} is not installed: pip install 'fastgen[plots]'")
+
+
+def test_demo_without_tensorflow(invoke, monkeypatch):
+    monkeypatch.setattr(fastgen.native, "tensorflow_version", lambda: None)
+    assert_one_line(invoke("demo"), "pip install 'fastgen[cpu]'")
+
+
+@pytest.mark.parametrize("arguments", [["demo", "--epochs", "many"], ["demo", "--nonesuch"], ["x"]])
+def test_unknown_arguments(invoke, arguments):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_interrupt(start_python, tmp_path):
+    """A real Ctrl-C, in the middle of the training."""
+    np.savez(tmp_path / "images.npz", x=IMAGES)
+    code = f"""
+import sys
+from fastgen.cli import main
+sys.argv = "fastgen demo --data images.npz --epochs 1000000".split()
+import os
+os.chdir({str(tmp_path)!r})
+main()
+"""
+    process = start_python(code)
+    assert "9 images" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("Interrupted")
+    assert "Traceback" not in errors

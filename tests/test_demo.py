@@ -1,0 +1,174 @@
+import csv
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from typer.testing import CliRunner
+
+import fastgen.demo
+from fastgen.cli import app
+from fastgen.demo.comparison import Entrant, speed_ratio, step_rate, train_in_turns
+from fastgen.demo.models import StockGaussianLatent, reconstruction_loss
+from fastgen.demo.report import draw, path_lines, speed_lines
+from tests.tolerances import TRAINING, assert_close
+
+IMAGES = np.random.RandomState(0).randint(0, 256, (40, 8, 6)).astype(np.uint8)
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Runs a small demo; returns its result and its folder."""
+
+    def run(images=IMAGES, *arguments):
+        np.savez(tmp_path / "images.npz", x=images)
+        out = tmp_path / "deep" / "out"
+        command = ["demo", "--data", str(tmp_path / "images.npz"), "--out", str(out)]
+        return CliRunner().invoke(app, [*command, "--batch-size", "8", *arguments]), out
+
+    return run
+
+
+def read_losses(out):
+    with open(out / "losses.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_demo_on_the_kernels(demo, fused):
+    result, out = demo(IMAGES, "--epochs", "3")
+    assert result.exit_code == 0, result.output
+    assert "gaussian_sample_kl" in result.output and "steps/s" in result.output
+    rows = read_losses(out)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    stock, ours = (
+        np.array([float(row[f"{name} loss"]) for row in rows])
+        for name in ("stock Keras", "fastgen")
+    )
+    assert np.all(np.diff(stock) < 0)
+    np.testing.assert_allclose(ours, stock, rtol=TRAINING)
+    assert imread(out / "vae.png").shape[2] == 4
+    assert sorted(path.name for path in out.iterdir()) == ["losses.csv", "vae.png"]
+
+
+def test_interrupt_leaves_what_was_made(demo, monkeypatch):
+    def train(entrants, *arguments, **options):
+        for entrant, epochs in zip(entrants, (3, 2), strict=True):
+            entrant.losses += range(epochs)
+            entrant.seconds += range(epochs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastgen.demo, "train_in_turns", train)
+    result, out = demo(IMAGES, "--epochs", "9")
+    assert result.exit_code == 130
+    assert result.stderr == f"Interrupted after 2 of 9 epochs; what was made is in {out}.\n"
+    assert len(read_losses(out)) == 2
+    assert (out / "vae.png").exists()
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (8, 6, 1), (8, 6, 3)])
+def test_picture(tmp_path, shape):
+    _, encoder, decoder = fastgen.demo.build(shape, seed=0)
+    images = np.random.RandomState(4).random_sample((2, *shape))
+    draw(tmp_path / "vae.png", images, encoder, decoder, seed=0, columns=12, sample_rows=3)
+    # 5 rows of an inch each; 2 columns, since there are 2 images, and their labels.
+    assert imread(tmp_path / "vae.png").shape == (500, 360, 4)
+    assert [path.name for path in tmp_path.iterdir()] == ["vae.png"]
+
+
+def test_the_paths_are_told():
+    told = "\n".join(path_lines({"gaussian_kl": {"fused": 2, "composite": 1}}))
+    assert "composite 1, fused 2" in told and "fastgen doctor says why" in told
+    told = "\n".join(path_lines({"gaussian_kl": {"fused": 2}}))
+    assert "fused 2" in told and "doctor" not in told
+
+
+def test_one_epoch_is_no_speed():
+    entrants = [Entrant(name, None, seconds=[1.0]) for name in ("a", "b")]
+    assert "not measured" in "".join(speed_lines(entrants, 5))
+
+
+def test_models():
+    """Layers 784-150-100-[10]-100-150-784, with a bias for each unit."""
+    entrants, encoder, decoder = fastgen.demo.build((28, 28), seed=3)
+    stock, ours = (entrant.model for entrant in entrants)
+    units = [784, 150, 100, 2 * 10], [10, 100, 150, 784]
+    parameters = sum((a + 1) * b for side in units for a, b in itertools.pairwise(side))
+    assert sum(np.prod(w.shape) for w in ours.trainable_weights) == parameters
+    for a, b in zip(stock.trainable_weights, ours.trainable_weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    x = np.random.RandomState(1).random_sample((5, 28, 28)).astype("float32")
+    np.testing.assert_allclose(ours(x), stock(x), rtol=TRAINING, atol=TRAINING)
+    assert [part.shape for part in encoder(x)] == [(5, 10)] * 3
+    assert decoder(np.zeros((2, 10))).shape == (2, 28, 28)
+
+
+def test_the_stock_layer_is_the_formula():
+    mean, log_var = np.random.RandomState(2).normal(size=(2, 6, 10)).astype("float32")
+    layer = StockGaussianLatent(seed=7)
+    z = layer([mean, log_var])
+    eps = keras.random.normal((6, 10), seed=keras.random.SeedGenerator(7))
+    assert_close(z, mean + np.exp(log_var / 2) * eps, "float32")
+    kl = -0.5 * np.sum(1 + log_var - np.exp(log_var) - mean**2, axis=-1)
+    assert_close(layer.losses[0], kl.mean(), "float32", n=60)
+
+
+def test_reconstruction_loss_is_the_formula():
+    generator = np.random.RandomState(3)
+    x, logits = generator.random_sample((4, 5, 6)), generator.normal(size=(4, 5, 6))
+    p = 1 / (1 + np.exp(-logits))
+    expected = -np.sum(x * np.log(p) + (1 - x) * np.log(1 - p), axis=(1, 2))
+    actual = reconstruction_loss(x.astype("float32"), logits.astype("float32"))
+    assert_close(actual, expected, "float32", n=30)
+
+
+class Recorder(keras.Model):
+    """Notes what it is trained on."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def train_step(self, data):
+        self.batches.append(data[0].numpy())
+        return {"loss": 0.0}
+
+    def test_step(self, data):
+        return {"loss": 0.0}
+
+
+def test_entrants_take_turns_on_the_same_batches():
+    entrants = [Entrant(name, Recorder()) for name in ("a", "b")]
+    for entrant in entrants:
+        entrant.model.compile(run_eagerly=True)
+    x = np.arange(10.0, dtype="float32")
+    turns = []
+    train_in_turns(
+        entrants,
+        x,
+        x[:2],
+        epochs=3,
+        batch_size=4,
+        seed=0,
+        valid_epochs={2},
+        on_epoch=lambda entrant: turns.append(entrant.name),
+    )
+    assert turns == ["a", "b", "b", "a", "a", "b"]
+    a, b = (entrant.model.batches for entrant in entrants)
+    assert [len(batch) for batch in a] == [4, 4, 2] * 3
+    for batch_a, batch_b in zip(a, b, strict=True):
+        np.testing.assert_array_equal(batch_a, batch_b)
+    epochs = [np.concatenate(a[start : start + 3]) for start in (0, 3, 6)]
+    assert all(sorted(epoch) == sorted(x) for epoch in epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert all(set(entrant.valid_losses) == {2} for entrant in entrants)
+    assert all(len(entrant.seconds) == 3 for entrant in entrants)
+
+
+def test_speeds_leave_out_the_first_epoch():
+    slow, fast = (
+        Entrant("slow", None, seconds=[9, 2, 4, 6]),
+        Entrant("fast", None, seconds=[1, 1, 1, 2]),
+    )
+    np.testing.assert_allclose(step_rate(slow, 12), [3, 2.4, 4.8])
+    np.testing.assert_allclose(speed_ratio(slow, fast)[0], 3)
