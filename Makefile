@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requirement
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 NATIVE := $(shell find csrc tests/native -name '*.h' -o -name '*.cc' -o -name '*.cu' 2>/dev/null)
 # Arguments for pytest or the demo: make test ARGS="-k gaussian_kl", make demo ARGS="--epochs 5".
 ARGS ?=
@@ -56,7 +56,7 @@ build: $(VENV)/.fastgen
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 
 peers: $(VENV)/.requirements
-	$(BIN)/python -m pip install --constraint requirements.txt torch==2.13.0 jax
+	$(PIP) --constraint requirements.txt torch==2.13.0 jax
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11-3.13 with venv and headers found; name one: \
@@ -64,15 +64,18 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
+# pip would compile to bytecode on one core, which takes as long as all its unpacking.
 $(VENV)/.requirements: $(VENV)/.python requirements.txt
-	$(PIP) requirements.txt
+	@echo "Installing the pinned requirements (TensorFlow among them, 2 GB unpacked) into $(VENV)"
+	@$(PIP) --no-compile --requirement requirements.txt
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
 # Compiles where the progress can be seen, then links the checkout into .venv.
 $(VENV)/.fastgen: $(VENV)/.requirements pyproject.toml
-	$(BIN)/python setup.py --quiet build_ext --inplace
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet \
-		--no-build-isolation --no-deps --editable .
+	@echo "Compiling the kernels"
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 clean:
