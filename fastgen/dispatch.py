@@ -119,25 +119,13 @@ def device_type():
 
     if not tf.config.get_visible_devices("GPU"):
         return "CPU"
-    return _device_scope() or "GPU"
-
-
-def _device_scope():
-    """Device type of the enclosing tf.device, or None. TensorFlow has no public way to ask."""
-    import tensorflow as tf
-
     if tf.executing_eagerly():
         from tensorflow.python.eager import context
 
-        name = context.context().device_name
-        return tf.DeviceSpec.from_string(name).device_type if name else None
-    graph = tf.compat.v1.get_default_graph()
-    found = None
-    for scope in getattr(graph, "_device_functions_outer_to_inner", ()):
-        with contextlib.suppress(TypeError, ValueError):
-            # A scope that is a function of the node says nothing before there is a node.
-            found = tf.DeviceSpec.from_string(scope.to_string()).device_type or found
-    return found
+        scope = context.context().device_name
+    else:
+        scope = tf.no_op().device  # a node is the only thing that knows its scope
+    return (tf.DeviceSpec.from_string(scope).device_type if scope else None) or "GPU"
 
 
 def choose(op, dtype, device=None, xla=None):
@@ -224,7 +212,7 @@ def portable():
     >>> inputs = [keras.Input((4,)), keras.Input((4,))]
     >>> model = keras.Model(inputs, fastgen.layers.Sampling()(inputs))
     >>> with fastgen.portable():
-    ...     model.export("/tmp/fastgen_portable", verbose=False)
+    ...     model.export("portable", verbose=False)
     """
     # Of the process, not of the thread: MirroredStrategy traces its replicas in threads.
     global _portable_depth

@@ -51,6 +51,7 @@ class Sampling(keras.layers.Layer):
         """Check that the inputs are `[mean, log_var]`."""
         self._check_shapes(input_shape)
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, inputs, seed=None, **kwargs):
         """Draw the seed, if none is given, and call the layer."""
         # Drawn here and handed on as an argument: rematerialisation runs `call` twice, and the

@@ -6,6 +6,7 @@ from fastgen import dispatch
 from fastgen.ops import arguments
 
 
+@tf.autograph.experimental.do_not_convert
 def gaussian_kl(mean, log_var):
     """KL divergence of a diagonal Gaussian from the standard normal, over the last axis.
 

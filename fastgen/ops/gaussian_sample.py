@@ -7,6 +7,7 @@ from fastgen.ops import arguments
 from fastgen.ops.noise import standard_normal
 
 
+@tf.autograph.experimental.do_not_convert
 def gaussian_sample(mean, log_var, seed):
     """Sample of a diagonal Gaussian, differentiable in its parameters.
 

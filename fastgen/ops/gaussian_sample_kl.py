@@ -16,6 +16,7 @@ from fastgen.ops.gaussian_sample import (
 )
 
 
+@tf.autograph.experimental.do_not_convert
 def gaussian_sample_kl(mean, log_var, seed):
     """Sample of a diagonal Gaussian and its KL divergence from the standard normal, in one pass.
 

@@ -1,0 +1,23 @@
+"""Every public name has an example in its docstring, and it runs."""
+
+import doctest
+
+import pytest
+
+import fastgen.layers
+import fastgen.ops
+
+PUBLIC = [fastgen.doctor, fastgen.portable, fastgen.stats] + [
+    getattr(package, name)
+    for package in (fastgen.layers, fastgen.ops)
+    for name in package.__all__
+    if not name.endswith("_composite")
+]
+
+
+@pytest.mark.parametrize("thing", PUBLIC, ids=lambda x: x.__name__)
+def test_example(thing, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (test,) = doctest.DocTestFinder(recurse=False).find(thing, thing.__name__, globs={})
+    assert test.examples, f"{thing.__name__} has no example"
+    assert not doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed

@@ -1,0 +1,221 @@
+"""The table of paths, and what stats, doctor, portable and the warnings make of it."""
+
+import functools
+import itertools
+import logging
+import warnings
+
+import keras
+import pytest
+import tensorflow as tf
+
+import fastgen
+from fastgen import dispatch, native, ops
+from fastgen.dispatch import COMPOSITE, FUSED, REFUSED, Situation, decide
+
+# Everything that may differ, with the values that matter.
+TABLE = [
+    Situation(*values)
+    for values in itertools.product(
+        [*dispatch.KERNELS, "gaussian_kl_grad", "no_such_op"],
+        [*dispatch.FLOATS, "float8_e5m2"],
+        ["CPU", "GPU"],
+        dispatch.BACKENDS,
+        [False, True],
+        [False, True],
+        [None, "the native libraries have not been built"],
+    )
+]
+
+
+def obstacle(s):
+    """What stands between a situation and its kernel, in the order of the design."""
+    kernel = dispatch.KERNELS.get(s.op.removesuffix("_grad"))
+    return (
+        ("XLA" if s.xla else None)
+        or ("no kernel of the name" if kernel is None else None)
+        or s.missing
+        or (f"no kernel for {s.dtype}" if s.dtype not in kernel.dtypes else None)
+        or (f"no kernel for the {s.device}" if s.device not in kernel.devices else None)
+    )
+
+
+@pytest.mark.parametrize("asked", dispatch.BACKENDS)
+def test_table(asked):
+    for s in TABLE:
+        if s.backend != asked:
+            continue
+        path, why, warn = decide(s)
+        if s.portable:
+            assert (path, why, warn) == (COMPOSITE, "inside fastgen.portable()", False)
+        elif asked == COMPOSITE:
+            assert (path, why, warn) == (COMPOSITE, "FASTGEN_BACKEND=composite", False)
+        elif obstacle(s) is None:
+            assert (path, why, warn) == (FUSED, "kernel", False)
+        else:
+            assert path == (REFUSED if asked == FUSED else COMPOSITE)
+            assert obstacle(s) in why
+            # XLA is by choice, and fastgen.native warns of a missing library itself.
+            expected = asked == "auto" and not s.xla
+            expected &= "no kernel" in why
+            assert warn == expected
+
+
+def test_kernels_are_ops():
+    for name in dispatch.KERNELS:
+        assert callable(getattr(ops, name)) and callable(getattr(ops, f"{name}_composite"))
+        for op in (name, f"{name}_grad"):
+            assert hasattr(native.load_ops(), f"fastgen_{op}")
+
+
+def kl():
+    return ops.gaussian_kl([[0.0]], [[0.0]])
+
+
+def path_of(function, op="gaussian_kl"):
+    """The path that a call takes, by the counts of stats()."""
+    before = fastgen.stats().get(op, {})
+    function()
+    return {path for path, n in fastgen.stats()[op].items() if n > before.get(path, 0)}
+
+
+def test_stats_count_the_path(monkeypatch):
+    assert path_of(kl) == {FUSED}
+    monkeypatch.setenv("FASTGEN_BACKEND", "composite")
+    assert path_of(kl) == {COMPOSITE}
+
+
+def test_stats_count_traces_and_gradients():
+    function = tf.function(lambda x: tf.gradients(ops.gaussian_kl(x, x), x))
+    x = tf.zeros([1, 1])
+    before = fastgen.stats().get("gaussian_kl_grad", {}).get(FUSED, 0)
+    function(x), function(x)
+    assert fastgen.stats()["gaussian_kl_grad"][FUSED] == before + 1
+
+
+def test_unknown_backend(monkeypatch):
+    monkeypatch.setenv("FASTGEN_BACKEND", "fast")
+    with pytest.raises(ValueError, match="FASTGEN_BACKEND must be one of.*Received: 'fast'"):
+        kl()
+
+
+def test_portable_wins_and_ends(fused):
+    with fastgen.portable():
+        assert path_of(kl) == {COMPOSITE}
+        with fastgen.portable():
+            pass
+        assert path_of(kl) == {COMPOSITE}
+    assert path_of(kl) == {FUSED}
+
+
+def test_xla_takes_the_composite_and_fused_raises(monkeypatch):
+    def run():
+        return tf.function(kl, jit_compile=True)()
+
+    assert path_of(run) == {COMPOSITE}
+    monkeypatch.setenv("FASTGEN_BACKEND", "fused")
+    with pytest.raises(RuntimeError, match="gaussian_kl: FASTGEN_BACKEND=fused.*XLA.*Received"):
+        run()
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Take kernels away; the next warning is the first."""
+
+    def take(**kernel):
+        monkeypatch.setitem(dispatch.KERNELS, "gaussian_kl", dispatch.Kernel(**kernel))
+        dispatch.decide.cache_clear()
+        monkeypatch.setattr(dispatch, "_said", set())
+
+    yield take
+    monkeypatch.undo()
+    dispatch.decide.cache_clear()
+
+
+@pytest.mark.parametrize("kernel", [{"dtypes": ("float64",)}, {"devices": ("GPU",)}], ids=str)
+def test_one_warning_for_a_missing_kernel(without, kernel, monkeypatch):
+    without(**kernel)
+    with pytest.warns(
+        RuntimeWarning, match="gaussian_kl runs as stock .*: no kernel for"
+    ) as caught:
+        kl(), kl()
+    assert len(caught) == 1
+    monkeypatch.setenv("FASTGEN_BACKEND", "fused")
+    with pytest.raises(
+        RuntimeError, match=r"gaussian_kl: .*no kernel for.*Received: dtype=float32"
+    ):
+        kl()
+
+
+def test_without_the_library(monkeypatch):
+    monkeypatch.setattr(dispatch, "_missing_library", lambda: "not built")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # fastgen.native has warned
+        assert path_of(kl) == {COMPOSITE}
+    assert {row["why"] for row in fastgen.doctor()} == {"not built"}
+
+
+def test_device(monkeypatch):
+    assert dispatch.device_type() == "CPU"
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["a GPU"])
+    assert dispatch.device_type() == "GPU"
+    with tf.device("CPU:0"):
+        assert dispatch.device_type() == "CPU"
+    found = []
+
+    @functools.partial(tf.function, autograph=False)
+    def trace():
+        found.append(dispatch.device_type())
+        with tf.device("CPU:0"):
+            found.append(dispatch.device_type())
+            with tf.device("GPU:0"):
+                found.append(dispatch.device_type())
+
+    trace()
+    assert found == ["GPU", "CPU", "GPU"]
+
+
+def test_doctor_lists_every_op_and_dtype(capsys):
+    rows = fastgen.doctor()
+    assert {(row["op"], row["dtype"]) for row in rows} == set(
+        itertools.product(dispatch.KERNELS, dispatch.FLOATS)
+    )
+    assert {row["path"] for row in rows} == {FUSED}
+    printed = capsys.readouterr().out
+    assert all(op in printed for op in dispatch.KERNELS) and native.status()["isa"] in printed
+
+
+def small_vae():
+    inputs = keras.Input([4])
+    mean, log_var = keras.layers.Dense(2)(inputs), keras.layers.Dense(2)(inputs)
+    z = fastgen.layers.GaussianLatent(name="latent")([mean, log_var])
+    return keras.Model(inputs, keras.layers.Dense(4)(z))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_doctor_of_a_model(jit_compile, capsys):
+    model = small_vae()
+    model.compile("nadam", "mse", jit_compile=jit_compile)
+    rows = fastgen.doctor(model)
+    (latent,) = (row for row in rows if row["part"] == "latent")
+    expected = (COMPOSITE, "inside XLA") if jit_compile else (FUSED, "kernel")
+    assert latent["path"] == expected[0] and latent["why"].startswith(expected[1])
+    assert latent["op"] == "gaussian_sample_kl" and latent["dtype"] == "float32"
+    parts = {row["part"]: row for row in rows if row["part"] != "latent"}
+    assert {"loss", "optimizer"} < set(parts) and parts["optimizer"]["type"] == "Nadam"
+    assert {row["path"] for row in parts.values()} == {"keras"}
+    assert "latent" in capsys.readouterr().out
+
+
+def test_a_layer_inside_xla_says_so_once(monkeypatch, caplog):
+    monkeypatch.setattr(dispatch, "_said", set())
+    model = small_vae()
+    x = tf.zeros([2, 4])
+    with caplog.at_level(logging.WARNING, logger="fastgen"):
+        model(x)
+        tf.function(model)(x)
+        assert not caplog.messages
+        for _ in range(2):
+            tf.function(model, jit_compile=True)(x)
+    (message,) = caplog.messages
+    assert "GaussianLatent" in message and "compile(jit_compile=False)" in message
