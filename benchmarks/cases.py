@@ -1,0 +1,160 @@
+"""The one table of what is timed: a row here is a row of the report."""
+
+from dataclasses import dataclass
+
+STOCK = ("eager", "keras", "keras_xla")
+PEERS = ("torch", "torch_compile", "jax")
+# Inside a graph there is no eager row: it would be the row "a call" again.
+COMPILED = (*STOCK[1:], *PEERS)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a figure of the row must reach.
+
+    `figure` is a provider (its time / ours), "stock" (the better of keras and keras_xla), "triad"
+    (share of the two-thread bandwidth), or what the row measures where that is not a time.
+    """
+
+    figure: str
+    at_least: float | None = None
+    at_most: float | None = None
+    stretch: float | None = None
+
+    def met(self, value):
+        return value >= self.at_least if self.at_most is None else value <= self.at_most
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    `measure` says how: "graph" repeats the operation in one graph, "call" calls it from Python,
+    "memory" takes TensorFlow's peak, "growth" the time per element through the C ABI, "import"
+    the seconds that fastgen adds to TensorFlow's own import. `operation` names an entry of
+    operations.py: inputs, float64 reference and check. `iterations` are those of one timed run.
+    """
+
+    name: str
+    title: str
+    measure: str
+    operation: str = ""
+    shape: tuple = ()
+    dtype: str = "float32"
+    providers: tuple = COMPILED
+    iterations: int = 1
+    bytes_per_element: int = 0
+    bars: tuple = ()
+
+
+CASES = (
+    Case(
+        "gaussian_sample_kl_65536x64",
+        "sample + KL, 65536×64",
+        "graph",
+        operation="gaussian_sample_kl",
+        shape=(65536, 64),
+        iterations=3,
+        bytes_per_element=32,
+        bars=(Bar("keras", 6, stretch=8), Bar("keras_xla", 12), Bar("triad", 0.5)),
+    ),
+    Case(
+        "gaussian_sample_kl_4096x32",
+        "sample + KL, 4096×32",
+        "graph",
+        operation="gaussian_sample_kl",
+        shape=(4096, 32),
+        iterations=40,
+        bytes_per_element=32,
+        bars=(Bar("stock", 4),),
+    ),
+    Case(
+        "gaussian_sample_kl_32x10",
+        "sample + KL, 32×10",
+        "graph",
+        operation="gaussian_sample_kl",
+        shape=(32, 10),
+        iterations=400,
+        bytes_per_element=32,
+        bars=(Bar("stock", 1.5),),
+    ),
+    Case(
+        "gaussian_sample_65536x64",
+        "sample, 65536×64",
+        "graph",
+        operation="gaussian_sample",
+        shape=(65536, 64),
+        iterations=3,
+        bytes_per_element=24,
+    ),
+    Case(
+        "gaussian_kl_65536x64",
+        "KL, 65536×64",
+        "graph",
+        operation="gaussian_kl",
+        shape=(65536, 64),
+        iterations=8,
+        bytes_per_element=24,
+    ),
+    Case(
+        "gaussian_sample_kl_65536x64_call",
+        "sample + KL, 65536×64",
+        "call",
+        operation="gaussian_sample_kl",
+        shape=(65536, 64),
+        providers=(*STOCK, *PEERS),
+        iterations=1,
+        bytes_per_element=32,
+    ),
+    Case(
+        "gaussian_sample_kl_4096x32_call",
+        "sample + KL, 4096×32",
+        "call",
+        operation="gaussian_sample_kl",
+        shape=(4096, 32),
+        providers=(*STOCK, *PEERS),
+        iterations=10,
+        bytes_per_element=32,
+    ),
+    Case(
+        "gaussian_sample_kl_32x10_call",
+        "sample + KL, 32×10",
+        "call",
+        operation="gaussian_sample_kl",
+        shape=(32, 10),
+        providers=(*STOCK, *PEERS),
+        iterations=50,
+        bytes_per_element=32,
+    ),
+    Case(
+        "gaussian_sample_kl_memory",
+        "sample + KL, 32768×128: peak / (inputs + outputs + gradients)",
+        "memory",
+        operation="gaussian_sample_kl",
+        # As many elements as 65536×64, but kl and d_kl stay below memory.COUNTED.
+        shape=(32768, 128),
+        providers=STOCK,
+        bars=(Bar("memory", at_most=1.0),),
+    ),
+    Case(
+        "gaussian_sample_kl_growth",
+        "sample + KL through the C ABI: time per element at 1e8 / at 1e7",
+        "growth",
+        operation="gaussian_sample_kl",
+        shape=(10**8 // 64, 64),
+        providers=(),
+        bytes_per_element=32,
+        bars=(Bar("growth", at_most=1.5),),
+    ),
+    Case(
+        "import_fastgen",
+        "import fastgen, fastgen.ops, fastgen.layers after TensorFlow and Keras: seconds added",
+        "import",
+        providers=(),
+        bars=(Bar("seconds", at_most=0.3),),
+    ),
+)
+
+
+def cases(*measures):
+    return [case for case in CASES if case.measure in measures]

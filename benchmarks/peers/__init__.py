@@ -1,0 +1,1 @@
+"""Other frameworks, timed where they are installed: `make peers`."""

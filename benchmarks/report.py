@@ -1,0 +1,233 @@
+"""Makes the README's table and picture from the results of the last complete run.
+
+`python benchmarks/report.py`; with `--check` it fails where a bar is missed.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+RESULTS = FOLDER / "results" / "cpu" / "ops.json"
+README = FOLDER.parent / "README.md"
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+
+NAMES = {
+    "fused": "fastgen",
+    "keras": "Keras",
+    "keras_xla": "Keras, XLA",
+    "eager": "eager",
+    "torch": "PyTorch",
+    "torch_compile": "torch.compile",
+    "jax": "JAX",
+    "stock": "the better of Keras and XLA",
+}
+PLACES = {"graph": "in graph", "call": "a call"}
+
+
+def duration(seconds):
+    size, unit = next(
+        (scale for scale in ((1, "s"), (1e-3, "ms")) if seconds >= scale[0]), (1e-6, "µs")
+    )
+    value = seconds / size
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.2g} {unit}"
+
+
+def times(value):
+    return f"{value:.0f}×" if value >= 10 else f"{value:.1f}×"
+
+
+def requirement(bar):
+    """What a bar asks for, in words."""
+    if bar["figure"] == "triad":
+        return f"≥ {bar['at_least']:.0%} of triad"
+    if "at_most" in bar:
+        return f"≤ {bar['at_most']:g}"
+    return f"≥ {bar['at_least']:g}× {NAMES[bar['figure']]}"
+
+
+def verdict(row):
+    """The bars of a row, met or not."""
+    return ", ".join(f"{'✓' if bar['met'] else '✗'} {requirement(bar)}" for bar in row["bars"])
+
+
+def is_timed(row):
+    return row["measure"] in PLACES
+
+
+def time_table(rows):
+    """A line per timed row: the median of every provider and its ratio to ours."""
+    shown = [name for name in NAMES if any(name in row["seconds"] for row in rows)]
+    header = ["float32, forward + gradients", *(NAMES[name] for name in shown), "of triad", "bars"]
+    lines = [header, ["---"] * len(header)]
+    for row in rows:
+        cells = [f"{row['title']}, {PLACES[row['measure']]}"]
+        for name in shown:
+            seconds = row["seconds"].get(name)
+            cell = duration(seconds["median"]) if seconds else ""
+            if seconds and name != "fused":
+                cell += f" ({times(row['figures'][name]['median'])})"
+            cells.append(f"**{cell}**" if name == "fused" else cell)
+        lines.append([*cells, f"{row['figures']['triad']['median']:.0%}", verdict(row)])
+    return markdown(lines)
+
+
+def other_table(rows):
+    """A line per row that is not a time: memory, growth, import."""
+    lines = [["", "fastgen", "others", "bars"], ["---"] * 4]
+    for row in rows:
+        figures = dict(row["figures"])
+        ours = figures.pop(row["bars"][0]["figure"])["median"]
+        others = [f"{NAMES[name]} {value['median']:.2f}" for name, value in figures.items()]
+        lines.append([row["title"], f"**{ours:.3f}**", ", ".join(others), verdict(row)])
+    return markdown(lines)
+
+
+def markdown(lines):
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def caption(results):
+    """Where the numbers come from: machine, versions, ceilings."""
+    place = results["environment"]
+    text = f"{place['cpu']}, {place['threads']} threads, {place['isa']}; {place['versions']}."
+    ceilings = [row["roofline"] for row in results["rows"] if "roofline" in row]
+    if ceilings:
+        triad = [
+            f"{ceilings[0][name]['median'] / 1e9:.0f}"
+            for name in sorted(ceilings[0])
+            if "tri" in name
+        ]
+        fma = [
+            f"{ceilings[0][name]['median'] / 1e9:.0f}"
+            for name in sorted(ceilings[0])
+            if "fma" in name
+        ]
+        text += (
+            f" In the same run: triad {' and '.join(triad)} GB/s on one and on all threads, "
+            f"FMA peak {' and '.join(fma)} GFLOP/s."
+        )
+    rounds = max(
+        row["figures"][name]["rounds"] for row in results["rows"] for name in row["figures"]
+    )
+    return text + (
+        f" Medians of up to {rounds} rounds, in each of which every provider runs in turn; in"
+        " brackets how many times our time a provider takes, the median of the rounds' ratios."
+        " Quantiles: `benchmarks/results`."
+    )
+
+
+def table(results):
+    rows = results["rows"]
+    parts = [
+        time_table([row for row in rows if is_timed(row)]) if any(map(is_timed, rows)) else "",
+        other_table([row for row in rows if not is_timed(row)])
+        if not all(map(is_timed, rows))
+        else "",
+        caption(results),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def summary(rows):
+    """Lines for the terminal: medians with p20 and p80, and the bars."""
+    for row in rows:
+        yield f"{row['title']} {PLACES.get(row['measure'], '')}".strip()
+        for name, seconds in row.get("seconds", {}).items():
+            times_ours = row["figures"].get(name, {}).get("median")
+            yield (
+                f"  {NAMES.get(name, name):20} {duration(seconds['median']):>8} "
+                f"({duration(seconds['p20'])} - {duration(seconds['p80'])})"
+                + (f"  {times(times_ours)}" if times_ours else "")
+            )
+        for bar in row["bars"]:
+            state = "met" if bar["met"] else "MISSED"
+            yield f"  {state}: {requirement(bar)}, measured {bar['value']:.3g}"
+
+
+def draw(results, path):
+    """Speed relative to Keras, a panel per timed row; the bars to reach are the red lines."""
+    from matplotlib.figure import Figure
+
+    rows = [row for row in results["rows"] if is_timed(row)]
+    columns = 2
+    lines = -(-len(rows) // columns)
+    figure = Figure(figsize=(11, 2.5 * lines), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    for ax, row in zip(axes, rows, strict=False):
+        draw_row(ax, row)
+    for ax in axes[len(rows) :]:
+        ax.set_visible(False)
+    figure.suptitle(
+        "Speed relative to Keras in a tf.function (higher is better), float32, forward + gradients"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def draw_row(ax, row):
+    names = [name for name in NAMES if name in row["seconds"]]
+    keras = row["seconds"]["keras"]["median"]
+    speed = {name: keras / row["seconds"][name]["median"] for name in names}
+    spread = [
+        [speed[name] - keras / row["seconds"][name]["p80"] for name in names],
+        [keras / row["seconds"][name]["p20"] - speed[name] for name in names],
+    ]
+    colors = ["#0b6e4f" if name == "fused" else "#9aa5b1" for name in names]
+    ax.barh(
+        [NAMES[name] for name in names],
+        [speed[name] for name in names],
+        xerr=spread,
+        color=colors,
+        error_kw={"elinewidth": 1, "ecolor": "#333333"},
+    )
+    ax.invert_yaxis()
+    wanted = [(speed["fused"] * bar["at_least"] / bar["value"], bar) for bar in row["bars"]]
+    reach = max([*speed.values(), *(x for x, _ in wanted)])
+    ax.set_xlim(0, 1.25 * reach)
+    for name, seconds in row["seconds"].items():
+        label = f"  {duration(seconds['median'])}"
+        end = keras / seconds["p20"]
+        ax.text(end, names.index(name), label, va="center", fontsize=8)
+    for i, (x, bar) in enumerate(sorted(wanted, key=lambda pair: pair[0])):
+        ax.axvline(x, color="#c1121f", linewidth=1, linestyle="--")
+        ax.text(x, len(names) - 0.6 - 0.9 * i, f" {requirement(bar)}", color="#c1121f", fontsize=8)
+    ax.axvline(1, color="#333333", linewidth=0.8)
+    ax.set_title(f"{row['title']}, {PLACES[row['measure']]}", fontsize=10, loc="left")
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def insert(readme, text):
+    """Replace what lies between the markers of the README."""
+    before, found, rest = readme.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not (found and closed):
+        raise SystemExit(f"README.md has no {BEGIN} ... {END}")
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--readme", type=Path, default=README)
+    parser.add_argument("--check", action="store_true", help="fail where a bar is missed")
+    options = parser.parse_args(arguments)
+    results = json.loads(options.results.read_text(encoding="utf-8"))
+    for line in summary(results["rows"]):
+        print(line)
+    picture = options.results.with_suffix(".png")
+    draw(results, picture)
+    text = f"{table(results)}\n\n![Speed relative to Keras]({_link(picture, options.readme)})"
+    options.readme.write_text(insert(options.readme.read_text(encoding="utf-8"), text), "utf-8")
+    missed = [bar for row in results["rows"] for bar in row["bars"] if not bar["met"]]
+    return len(missed) if options.check else 0
+
+
+def _link(picture, readme):
+    return Path(os.path.relpath(picture.resolve(), readme.resolve().parent)).as_posix()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
