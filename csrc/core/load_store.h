@@ -121,6 +121,8 @@ FG_INLINE void store(T* base, int64_t index, F32 x, Lanes lanes) {
   store_raw(base, index, narrow(T{}, x), lanes);
 }
 
+FG_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 // Calls body(index, lanes) over [0, size): whole vectors of T's compute type, then the part left.
 template <class T, class Body>
 FG_INLINE void for_vectors(int64_t size, const Body& body) {

@@ -9,12 +9,10 @@
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-// float32 noise and KL terms of a tile take 8 of 32 KiB of L1.
+// float32 scratch of a tile takes 4 of 32 KiB of L1.
 constexpr int64_t kTile = 1024;
 // 16 tiles: about 40k cycles of sampling, several times what handing a panel to a thread costs.
 constexpr int64_t kPanel = 16 * kTile;
-
-FG_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Runs body(panel) for every panel, on threads or, if there are none or one panel, here.
 template <class Body>

@@ -16,15 +16,11 @@ int gaussian_sample(const fg_threads* threads, fg_dtype dtype, int64_t size, con
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
     for_tiles(threads, size, kSampleCycles, [&](int64_t first, int64_t count) {
-      NoiseTile<V, kTile> noise;
-      const auto* eps = noise.fill(philox, first, count);
       const T *mean_tile = (const T*)mean + first, *log_var_tile = (const T*)log_var + first;
       T* z_tile = (T*)z + first;
-      for_vectors<T>(count, [&](int64_t i, auto lanes) {
+      for_noise<T>(philox, first, count, [&](int64_t i, V eps, auto lanes) {
         const V std_dev = exp(load(log_var_tile, i, lanes) * 0.5f);
-        const V value =
-            gaussian_sample_value(load(mean_tile, i, lanes), std_dev, load(eps, i, Whole{}));
-        store(z_tile, i, value, lanes);
+        store(z_tile, i, gaussian_sample_value(load(mean_tile, i, lanes), std_dev, eps), lanes);
       });
     });
     return FG_OK;
@@ -40,15 +36,12 @@ int gaussian_sample_grad(const fg_threads* threads, fg_dtype dtype, int64_t size
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
     for_tiles(threads, size, kSampleCycles, [&](int64_t first, int64_t count) {
-      NoiseTile<V, kTile> noise;
-      const auto* eps = noise.fill(philox, first, count);
       const T *log_var_tile = (const T*)log_var + first, *d_z_tile = (const T*)d_z + first;
       T* d_log_var_tile = (T*)d_log_var + first;
-      for_vectors<T>(count, [&](int64_t i, auto lanes) {
+      for_noise<T>(philox, first, count, [&](int64_t i, V eps, auto lanes) {
         const V std_dev = exp(load(log_var_tile, i, lanes) * 0.5f);
-        const V value =
-            gaussian_sample_d_log_var(std_dev, load(eps, i, Whole{}), load(d_z_tile, i, lanes));
-        store(d_log_var_tile, i, value, lanes);
+        const V d_z_i = load(d_z_tile, i, lanes);
+        store(d_log_var_tile, i, gaussian_sample_d_log_var(std_dev, eps, d_z_i), lanes);
       });
     });
     return FG_OK;

@@ -22,15 +22,13 @@ int gaussian_sample_kl(const fg_threads* threads, fg_dtype dtype, int64_t rows, 
     return row_sums<V>(
         "gaussian_sample_kl", threads, rows, cols, kSampleKlCycles, (K*)kl,
         [&](const Tile& tile, K* terms) {
-          NoiseTile<V, kTile> noise;
-          const K* eps = noise.fill(philox, tile.first, tile.size());
           const T *mean_tile = (const T*)mean + tile.first,
                   *log_var_tile = (const T*)log_var + tile.first;
           T* z_tile = (T*)z + tile.first;
-          for_vectors<T>(tile.size(), [&](int64_t i, auto lanes) {
+          for_noise<T>(philox, tile.first, tile.size(), [&](int64_t i, V eps, auto lanes) {
             const V mean_i = load(mean_tile, i, lanes), log_var_i = load(log_var_tile, i, lanes);
             const V std_dev = exp(log_var_i * 0.5f);
-            store(z_tile, i, gaussian_sample_value(mean_i, std_dev, load(eps, i, Whole{})), lanes);
+            store(z_tile, i, gaussian_sample_value(mean_i, std_dev, eps), lanes);
             store(terms, i, gaussian_kl_term(mean_i, log_var_i, std_dev * std_dev), lanes);
           });
         });
@@ -47,21 +45,19 @@ int gaussian_sample_kl_grad(const fg_threads* threads, fg_dtype dtype, int64_t r
     typedef typename Compute<T>::type V;
     typedef typename Lanes<V>::type K;
     for_matrix_tiles(threads, rows, cols, kSampleKlCycles, [&](const Tile& tile) {
-      NoiseTile<V, kTile> noise;
-      const K* eps = noise.fill(philox, tile.first, tile.size());
       alignas(64) K d_kl_tile[kTile];
       repeat_rows((const K*)d_kl, tile, d_kl_tile);
       const T *mean_tile = (const T*)mean + tile.first,
               *log_var_tile = (const T*)log_var + tile.first,
               *d_z_tile = (const T*)d_z + tile.first;
       T *d_mean_tile = (T*)d_mean + tile.first, *d_log_var_tile = (T*)d_log_var + tile.first;
-      for_vectors<T>(tile.size(), [&](int64_t i, auto lanes) {
+      for_noise<T>(philox, tile.first, tile.size(), [&](int64_t i, V eps, auto lanes) {
         const V mean_i = load(mean_tile, i, lanes), d_z_i = load(d_z_tile, i, lanes);
         const V std_dev = exp(load(log_var_tile, i, lanes) * 0.5f);
-        const V eps_i = load(eps, i, Whole{}), d_kl_i = load(d_kl_tile, i, Whole{});
+        const V d_kl_i = load(d_kl_tile, i, Whole{});
         store(d_mean_tile, i, d_z_i + gaussian_kl_d_mean(mean_i, d_kl_i), lanes);
         store(d_log_var_tile, i,
-              gaussian_sample_d_log_var(std_dev, eps_i, d_z_i) +
+              gaussian_sample_d_log_var(std_dev, eps, d_z_i) +
                   gaussian_kl_d_log_var(std_dev * std_dev, d_kl_i),
               lanes);
       });

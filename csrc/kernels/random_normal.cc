@@ -6,15 +6,12 @@
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-template <class V>
-FG_INLINE void fill_normal(const fg_threads* threads, int64_t size, const int64_t seed[2],
-                           typename Lanes<V>::type* out) {
-  typedef typename Lanes<V>::type T;
+template <class T>
+FG_INLINE void fill_normal(const fg_threads* threads, int64_t size, const int64_t seed[2], T* out) {
   const VectorPhilox philox(seed);
   for_tiles(threads, size, 2, [&](int64_t first, int64_t count) {
-    NoiseTile<V, kTile> noise;
-    const T* eps = noise.fill(philox, first, count);
-    __builtin_memcpy((char*)out + first * sizeof(T), eps, count * sizeof(T));
+    for_noise<T>(philox, first, count,
+                 [&](int64_t i, auto eps, auto lanes) { store(out + first, i, eps, lanes); });
   });
 }
 
@@ -23,10 +20,10 @@ int random_normal(const fg_threads* threads, fg_dtype dtype, int64_t size, const
   if (int code = check_shape("random_normal", 1, size)) return code;
   switch (dtype) {
     case FG_FLOAT32:
-      fill_normal<F32>(threads, size, seed, (float*)out);
+      fill_normal(threads, size, seed, (float*)out);
       return FG_OK;
     case FG_FLOAT64:
-      fill_normal<F64>(threads, size, seed, (double*)out);
+      fill_normal(threads, size, seed, (double*)out);
       return FG_OK;
     default:
       return fail(FG_INVALID_ARGUMENT,
