@@ -80,7 +80,9 @@ class GaussianLatent(Sampling):
         z, kl = ops.gaussian_sample_kl(mean, log_var, seed)
         # An empty batch has loss 0, where reduce_mean has NaN.
         mean_kl = tf.math.divide_no_nan(tf.reduce_sum(kl), tf.cast(tf.size(kl), kl.dtype))
-        self.add_loss(tf.cast(self.kl_weight, kl.dtype) * mean_kl)
+        loss = tf.cast(self.kl_weight, kl.dtype) * mean_kl
+        # Keras adds up losses of its default dtype only.
+        self.add_loss(tf.cast(loss, keras.config.floatx()))
         self.kl_tracker.update_state(kl)
         return z
 
