@@ -1,6 +1,9 @@
 """The module around the kernels: docs, threads, and callers on several threads."""
 
 import doctest
+import os
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -48,6 +51,26 @@ def test_resizing_while_kernels_run(threads):
         for call in calls:
             np.testing.assert_array_equal(call.result(), expected)
     assert core.threads() == 3
+
+
+def test_a_forked_child_has_threads_of_its_own(threads):
+    mean, log_var = draw("float32", 300_000, 300_000)
+    core.set_threads(3)
+    expected = core.gaussian_sample(mean, log_var, SEED)
+    child = os.fork()
+    if not child:
+        # Nothing of pytest may run here: not even a failed assert.
+        same = np.array_equal(core.gaussian_sample(mean, log_var, SEED), expected)
+        os._exit(0 if same and core.threads() == 3 else 1)
+    deadline = time.monotonic() + 60
+    done, status = os.waitpid(child, os.WNOHANG)
+    while not done and time.monotonic() < deadline:
+        time.sleep(0.01)
+        done, status = os.waitpid(child, os.WNOHANG)
+    if not done:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert done and status == 0
 
 
 def test_isa_is_chosen_by_name():

@@ -1,0 +1,123 @@
+// The pool: any number of threads, callers at once, resizing under way; and any other pool.
+#include <atomic>
+#include <thread>
+
+#include "core/thread_pool.h"
+#include "kernels/gaussian_kl.h"
+#include "kernels/gaussian_sample_kl.h"
+#include "native/check.h"
+#include "native/reference.h"
+
+namespace native {
+namespace {
+
+// mean, log_var and what gaussian_sample_kl and gaussian_kl make of them; float32.
+struct Batch {
+  int64_t rows, cols, seed[2];
+  std::vector<float> mean, log_var, z, kl;
+
+  Batch(int64_t rows, int64_t cols, int64_t seed)
+      : rows(rows),
+        cols(cols),
+        seed{seed, -seed},
+        mean(rows * cols),
+        log_var(mean),
+        z(mean),
+        kl(rows) {
+    for (size_t i = 0; i < mean.size(); ++i) {
+      mean[i] = float(i * 7 % 101) / 50 - 1, log_var[i] = float(i * 13 % 103) / 50 - 1;
+    }
+  }
+  void run(const fg_threads* threads) {
+    z.assign(z.size(), NAN), kl.assign(kl.size(), NAN);
+    std::vector<float> again(kl.size(), NAN);
+    CHECK(!fg_gaussian_sample_kl(threads, FG_FLOAT32, rows, cols, seed, mean.data(), log_var.data(),
+                                 z.data(), kl.data()));
+    CHECK(!fg_gaussian_kl(threads, FG_FLOAT32, rows, cols, mean.data(), log_var.data(),
+                          again.data()));
+    CHECK(again == kl);
+  }
+  bool operator==(const Batch& other) const { return z == other.z && kl == other.kl; }
+};
+
+constexpr int64_t kShapes[][2] = {{5000, 10}, {100, 1000}, {3, 50000}};
+
+// Panels one by one, the last first.
+void backwards(void*, int64_t panels, int64_t, fg_task task, void* arg) {
+  while (panels-- > 0) task(arg, panels, panels + 1);
+}
+// A thread for each half, neither of which is the caller.
+void halves(void*, int64_t panels, int64_t, fg_task task, void* arg) {
+  std::thread first(task, arg, 0, panels / 2), second(task, arg, panels / 2, panels);
+  first.join(), second.join();
+}
+
+}  // namespace
+
+TEST(threads_do_not_change_a_bit) {
+  for (const auto& shape : kShapes) {
+    Batch alone(shape[0], shape[1], 1);
+    alone.run(nullptr);
+    Batch batch = alone;
+    for (int threads : {1, 2, 3, 8}) {
+      context() = std::to_string(shape[1]) + " columns, " + std::to_string(threads) + " threads";
+      CHECK(!fg_set_pool_size(threads) && fg_pool_size() == threads);
+      batch.run(fg_pool());
+      CHECK(batch == alone);
+    }
+    for (auto pool : {backwards, halves}) {
+      const fg_threads other = {nullptr, pool};
+      batch.run(&other);
+      CHECK(batch == alone);
+    }
+  }
+}
+
+TEST(threads_may_call_at_once) {
+  std::vector<std::thread> callers;
+  fg_set_pool_size(3);
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([caller] {
+      Batch expected(5000, 10, caller), batch = expected;
+      expected.run(nullptr);
+      for (int i = 0; i < 10; ++i) {
+        batch.run(fg_pool());
+        CHECK(batch == expected);
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+}
+
+TEST(threads_may_be_resized_under_way) {
+  std::atomic<bool> done{false};
+  std::thread caller([&done] {
+    Batch expected(5000, 10, 9), batch = expected;
+    expected.run(nullptr);
+    for (int i = 0; i < 40; ++i) {
+      batch.run(fg_pool());
+      CHECK(batch == expected);
+    }
+    done = true;
+  });
+  for (int i = 0; !done; ++i) fg_set_pool_size(1 + i % 4);
+  caller.join();
+}
+
+TEST(threads_get_every_panel_once) {
+  fg_set_pool_size(4);
+  for (int64_t panels : {0, 1, 2, 3, 31, 1000}) {
+    for (int64_t cycles : {0, 1, 100000}) {
+      context() = std::to_string(panels) + " panels of " + std::to_string(cycles) + " cycles";
+      std::vector<std::atomic<int>> taken(panels);
+      const fg_task task = [](void* arg, int64_t begin, int64_t end) {
+        auto& counts = *static_cast<std::vector<std::atomic<int>>*>(arg);
+        for (int64_t i = begin; i < end; ++i) counts[i]++;
+      };
+      fg_pool()->parallel_for(fg_pool()->pool, panels, cycles, task, &taken);
+      for (auto& count : taken) CHECK(count == 1);
+    }
+  }
+}
+
+}  // namespace native
