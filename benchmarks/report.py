@@ -6,6 +6,7 @@
 import argparse
 import json
 import os
+import statistics
 import sys
 from pathlib import Path
 
@@ -17,12 +18,12 @@ BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 NAMES = {
     "fused": "fastgen",
     "keras": "Keras",
-    "keras_xla": "Keras, XLA",
+    "keras_xla": "Keras XLA",
     "eager": "eager",
     "torch": "PyTorch",
     "torch_compile": "torch.compile",
     "jax": "JAX",
-    "stock": "the better of Keras and XLA",
+    "stock": "Keras with or without XLA",
 }
 PLACES = {"graph": "in graph", "call": "a call"}
 
@@ -31,8 +32,7 @@ def duration(seconds):
     size, unit = next(
         (scale for scale in ((1, "s"), (1e-3, "ms")) if seconds >= scale[0]), (1e-6, "µs")
     )
-    value = seconds / size
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.2g} {unit}"
+    return f"{seconds / size:.{1 if seconds < 9.95 * size else 0}f} {unit}"
 
 
 def times(value):
@@ -63,15 +63,21 @@ def time_table(rows):
     header = ["float32, forward + gradients", *(NAMES[name] for name in shown), "of triad", "bars"]
     lines = [header, ["---"] * len(header)]
     for row in rows:
-        cells = [f"{row['title']}, {PLACES[row['measure']]}"]
-        for name in shown:
-            seconds = row["seconds"].get(name)
-            cell = duration(seconds["median"]) if seconds else ""
-            if seconds and name != "fused":
-                cell += f" ({times(row['figures'][name]['median'])})"
-            cells.append(f"**{cell}**" if name == "fused" else cell)
-        lines.append([*cells, f"{row['figures']['triad']['median']:.0%}", verdict(row)])
+        cells = [time_cell(row, name) for name in shown]
+        share = f"{row['figures']['triad']['median']:.0%}"
+        place = f"{row['title']}, {PLACES[row['measure']]}"
+        lines.append([place, *cells, share, verdict(row)])
     return markdown(lines)
+
+
+def time_cell(row, name):
+    if name not in row["seconds"]:
+        return ""
+    seconds = row["seconds"][name]
+    if name == "fused":
+        p20, p80 = duration(seconds["p20"]).split()[0], duration(seconds["p80"])
+        return f"**{duration(seconds['median'])}** ({p20} – {p80})"
+    return f"{duration(seconds['median'])} ({times(row['figures'][name]['median'])})"
 
 
 def other_table(rows):
@@ -93,18 +99,15 @@ def caption(results):
     """Where the numbers come from: machine, versions, ceilings."""
     place = results["environment"]
     text = f"{place['cpu']}, {place['threads']} threads, {place['isa']}; {place['versions']}."
-    ceilings = [row["roofline"] for row in results["rows"] if "roofline" in row]
-    if ceilings:
-        triad = [
-            f"{ceilings[0][name]['median'] / 1e9:.0f}"
-            for name in sorted(ceilings[0])
-            if "tri" in name
-        ]
-        fma = [
-            f"{ceilings[0][name]['median'] / 1e9:.0f}"
-            for name in sorted(ceilings[0])
-            if "fma" in name
-        ]
+    measured = [row["roofline"] for row in results["rows"] if "roofline" in row]
+    if measured:
+        ceiling = {
+            name: f"{statistics.median(one[name]['median'] for one in measured) / 1e9:.0f}"
+            for name in sorted(measured[0])
+        }
+        triad, fma = (
+            [v for name, v in ceiling.items() if kind in name] for kind in ("triad", "fma")
+        )
         text += (
             f" In the same run: triad {' and '.join(triad)} GB/s on one and on all threads, "
             f"FMA peak {' and '.join(fma)} GFLOP/s."
@@ -113,9 +116,9 @@ def caption(results):
         row["figures"][name]["rounds"] for row in results["rows"] for name in row["figures"]
     )
     return text + (
-        f" Medians of up to {rounds} rounds, in each of which every provider runs in turn; in"
-        " brackets how many times our time a provider takes, the median of the rounds' ratios."
-        " Quantiles: `benchmarks/results`."
+        f" Medians of up to {rounds} rounds, in each of which every provider runs in turn. In"
+        " brackets: p20 and p80 of ours; for the others how many times our time they take, the"
+        " median of the rounds' ratios. All quantiles: `benchmarks/results`."
     )
 
 
@@ -194,7 +197,7 @@ def draw_row(ax, row):
     for i, (x, bar) in enumerate(sorted(wanted, key=lambda pair: pair[0])):
         ax.axvline(x, color="#c1121f", linewidth=1, linestyle="--")
         ax.text(x, len(names) - 0.6 - 0.9 * i, f" {requirement(bar)}", color="#c1121f", fontsize=8)
-    ax.axvline(1, color="#333333", linewidth=0.8)
+    ax.axvline(1, color="#333333", linewidth=0.6, zorder=0)
     ax.set_title(f"{row['title']}, {PLACES[row['measure']]}", fontsize=10, loc="left")
     ax.spines[["top", "right"]].set_visible(False)
 

@@ -5,38 +5,24 @@ import os
 import tensorflow as tf
 
 import fastgen
-from benchmarks.operations import OPERATIONS
-from benchmarks.providers import Provider, repeat_calls, stock
+from benchmarks.providers import Provider, stock
 
 SEED = 20
 
 
-def seed(i):
-    return tf.stack([SEED, i])
+def gaussian_sample(i, mean, log_var):
+    return (fastgen.ops.gaussian_sample(mean, log_var, tf.stack([SEED, i])),)
 
 
-def gaussian_sample(i, mean, log_var, d_z):
-    with tf.GradientTape() as tape:
-        tape.watch((mean, log_var))
-        z = fastgen.ops.gaussian_sample(mean, log_var, seed(i))
-    return z, *tape.gradient(z, (mean, log_var), d_z)
+def gaussian_kl(i, mean, log_var):
+    return (fastgen.ops.gaussian_kl(mean, log_var),)
 
 
-def gaussian_kl(i, mean, log_var, d_kl):
-    with tf.GradientTape() as tape:
-        tape.watch((mean, log_var))
-        kl = fastgen.ops.gaussian_kl(mean, log_var)
-    return kl, *tape.gradient(kl, (mean, log_var), d_kl)
+def gaussian_sample_kl(i, mean, log_var):
+    return fastgen.ops.gaussian_sample_kl(mean, log_var, tf.stack([SEED, i]))
 
 
-def gaussian_sample_kl(i, mean, log_var, d_z, d_kl):
-    with tf.GradientTape() as tape:
-        tape.watch((mean, log_var))
-        outputs = fastgen.ops.gaussian_sample_kl(mean, log_var, seed(i))
-    return *outputs, *tape.gradient(outputs, (mean, log_var), (d_z, d_kl))
-
-
-STEPS = {
+FORWARD = {
     "gaussian_sample": gaussian_sample,
     "gaussian_kl": gaussian_kl,
     "gaussian_sample_kl": gaussian_sample_kl,
@@ -44,11 +30,7 @@ STEPS = {
 
 
 def build(name, operation, measure):
-    step = STEPS[operation]
-    operation = OPERATIONS[operation]
-    if measure == "graph":
-        return stock.repeat_in_graph(step, operation)
-    return repeat_calls(tf.function(step), operation, tf.constant)
+    return stock.build_step(FORWARD[operation], operation, measure)
 
 
 def noise(i, shape):
@@ -65,6 +47,9 @@ def require_fused(before, after):
     """Fail unless every op traced in between ran its kernel.
 
     FASTGEN_BENCH_COMPOSITE=1 lets the composite be timed under our name, while a kernel is written.
+
+    Returns:
+        The paths taken.
     """
     taken = {
         path
@@ -77,8 +62,5 @@ def require_fused(before, after):
     return sorted(taken)
 
 
-PROVIDERS = {
-    "fused": Provider(
-        "fused", build, stock.put, stock.get, f"fastgen {fastgen.__version__}", noise=noise
-    )
-}
+VERSION = f"fastgen {fastgen.__version__}"
+PROVIDERS = {"fused": Provider("fused", build, stock.put, stock.get, VERSION, noise=noise)}
