@@ -1,3 +1,4 @@
+import doctest
 import io
 import math
 import tracemalloc
@@ -236,3 +237,8 @@ def test_damaged_headers(tmp_path_factory, header):
     member = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
     with pytest.raises(ValueError, match=r"header\.npz"):
         fastgen.data.read_npz(archive(path, member))
+
+
+def test_examples_of_the_docstrings():
+    results = doctest.testmod(fastgen.data)
+    assert results.attempted and not results.failed

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import fastgen.demo
 from fastgen.cli import app
 from fastgen.demo.comparison import Entrant, speed_ratio, step_rate, train_in_turns
-from fastgen.demo.models import StockGaussianLatent, reconstruction_loss
+from fastgen.demo.models import StockGaussianLatent, reconstruction_loss, variational_autoencoder
 from fastgen.demo.report import draw, path_lines, speed_lines
 from tests.tolerances import TRAINING, assert_close
 
@@ -68,7 +68,7 @@ def test_interrupt_leaves_what_was_made(demo, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(8, 6), (8, 6, 1), (8, 6, 3)])
 def test_picture(tmp_path, shape):
-    _, encoder, decoder = fastgen.demo.build(shape, seed=0)
+    _, encoder, decoder = variational_autoencoder(shape, StockGaussianLatent(seed=0))
     images = np.random.RandomState(4).random_sample((2, *shape))
     draw(tmp_path / "vae.png", images, encoder, decoder, seed=0, columns=12, sample_rows=3)
     # 5 rows of an inch each; 2 columns, since there are 2 images, and their labels.

@@ -70,7 +70,8 @@ def run(x_train, x_valid, *, epochs, batch_size, out, seed, console=None):
         draw(Path(out, "vae.png"), x_valid, encoder, decoder, seed)
     if finished == epochs:
         seconds = time.perf_counter() - start
-        console.print(f"Wrote {out}/vae.png and {out}/losses.csv; {seconds:.0f} s in all")
+        wrote = f"Wrote {out}/vae.png and {out}/losses.csv; {seconds:.0f} s in all"
+        console.print(wrote, highlight=False, soft_wrap=True)
     return finished
 
 
