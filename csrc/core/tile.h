@@ -115,18 +115,24 @@ FG_INLINE void repeat_rows(const T* row_values, const Tile& tile, T* out) {
   }
 }
 
-// The sum of x[0, size), in vectors where there is a whole one.
+// The sum of x[0, size), in vectors where there is a whole one. Four running sums: a quarter of the
+// latency, and of the rounding error where all terms are alike.
 template <class V>
 FG_INLINE typename Lanes<V>::type sum(const typename Lanes<V>::type* x, int64_t size) {
   typedef typename Lanes<V>::type T;
-  if (size < Lanes<V>::count) {
+  constexpr int64_t step = Lanes<V>::count;
+  if (size < step) {
     T total = 0;
     for (int64_t i = 0; i < size; ++i) total += x[i];
     return total;
   }
-  V total = {};
-  for_vectors<T>(size, [&](int64_t i, auto lanes) { total += load(x, i, lanes); });
-  return sum(total);
+  V total[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * step <= size; i += 4 * step) {
+    for (int j = 0; j < 4; ++j) total[j] += load(x, i + j * step, Whole{});
+  }
+  for_vectors<T>(size - i, [&](int64_t j, auto lanes) { total[0] += load(x, i + j, lanes); });
+  return sum((total[0] + total[1]) + (total[2] + total[3]));
 }
 
 // sums[row] = the sum over the row of what terms(tile, T* out) writes for each of its elements.
