@@ -28,7 +28,8 @@ class Sampling(keras.layers.Layer):
 
     Call arguments:
         inputs: list `[mean, log_var]` of two `(batch, ..., codings)` tensors.
-        seed: `(2,)` int32 or int64 tensor to use for this call in place of the layer's own.
+        seed: `(2,)` int32 or int64 tensor to use for this call in place of the layer's own. A
+            function under `tf.recompute_grad` runs twice: give its layer the seed from outside.
 
     Returns:
         `(batch, ..., codings)` tensor of the layer's compute dtype.

@@ -4,13 +4,14 @@ import tensorflow as tf
 
 from fastgen import dispatch
 
-DTYPES = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
-SEED_DTYPES = (tf.int32, tf.int64)
+DTYPES = frozenset({tf.float16, tf.bfloat16, tf.float32, tf.float64})
+SEED_DTYPES = frozenset({tf.int32, tf.int64})
+WIDE = {tf.float16: tf.float32, tf.bfloat16: tf.float32}
 
 
 def wide(dtype):
     """The dtype an op computes in: float32 for half and bfloat16."""
-    return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
+    return WIDE.get(dtype, dtype)
 
 
 def gaussian(op, mean, log_var):
@@ -27,11 +28,14 @@ def gaussian(op, mean, log_var):
     Raises:
         ValueError: for a fault that is known before anything runs.
     """
-    # Plain numbers take the dtype of the other argument.
-    typed = [tf.as_dtype(x.dtype) for x in (mean, log_var) if hasattr(x, "dtype")]
-    hint = typed[0] if typed else tf.float32
-    mean = _float_tensor(op, "mean", mean, hint)
-    log_var = _float_tensor(op, "log_var", log_var, hint)
+    if not (isinstance(mean, tf.Tensor) and isinstance(log_var, tf.Tensor)):
+        # Plain numbers take the dtype of the other argument.
+        typed = [tf.as_dtype(x.dtype) for x in (mean, log_var) if hasattr(x, "dtype")]
+        hint = typed[0] if typed else tf.float32
+        mean = _convert(op, "mean", mean, hint)
+        log_var = _convert(op, "log_var", log_var, hint)
+    _check_float(op, "mean", mean)
+    _check_float(op, "log_var", log_var)
     if mean.dtype != log_var.dtype:
         raise ValueError(
             f"{op}: mean and log_var must have the same dtype. "
@@ -48,8 +52,7 @@ def gaussian(op, mean, log_var):
 def seed(op, value):
     """Convert and check a seed: two integers, or an int32 or int64 tensor of shape [2]."""
     # Plain integers may need 64 bits; TensorFlow would take 32 for granted.
-    dtype = None if hasattr(value, "dtype") else tf.int64
-    tensor = _convert(op, "seed", value, dtype=dtype)
+    tensor = _convert(op, "seed", value, tf.int64)
     if tensor.dtype not in SEED_DTYPES or not tensor.shape.is_compatible_with([2]):
         raise ValueError(
             f"{op}: seed must be an int32 or int64 tensor of shape [2]. "
@@ -70,9 +73,7 @@ def assert_same_shape(op, mean, log_var):
     )
 
 
-def _float_tensor(op, name, value, hint):
-    hint = None if hasattr(value, "dtype") else hint
-    tensor = _convert(op, name, value, dtype_hint=hint)
+def _check_float(op, name, tensor):
     if tensor.dtype not in DTYPES:
         raise ValueError(
             f"{op}: {name} must be float16, bfloat16, float32 or float64. "
@@ -80,12 +81,15 @@ def _float_tensor(op, name, value, hint):
         )
     if tensor.shape.rank == 0:
         raise ValueError(f"{op}: {name} must have rank 1 or more. Received: a scalar")
-    return tensor
 
 
-def _convert(op, name, value, **how):
+def _convert(op, name, value, dtype_of_numbers):
+    """A tensor of what has a dtype as it is, and of plain numbers in the dtype given."""
+    if isinstance(value, tf.Tensor):
+        return value
+    dtype = None if hasattr(value, "dtype") else dtype_of_numbers
     try:
-        return tf.convert_to_tensor(value, **how)
+        return tf.convert_to_tensor(value, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{op}: {name} must be convertible to a tensor. Received: {name}={value!r}"
