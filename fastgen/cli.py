@@ -51,7 +51,7 @@ def demo(
     data: Annotated[
         str, typer.Option(metavar="FILE.npz", help="Images x, labels y; or the built-in digits.")
     ] = "digits",
-    epochs: Annotated[int, typer.Option(help="Epochs for each of the two models.")] = 40,
+    epochs: Annotated[int, typer.Option(help="Epochs for each of the two models.")] = 60,
     batch_size: Annotated[int, typer.Option(help="Images in a training step.")] = 32,
     out: Annotated[Path, typer.Option(help="Folder for vae.png and losses.csv.")] = Path(
         "fastgen-demo"
