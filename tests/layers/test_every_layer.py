@@ -245,6 +245,7 @@ MIRRORED = """
 import numpy as np, keras, tensorflow as tf, fastgen
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+keras.utils.set_random_seed(1)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 zeros = [tf.zeros([1000, 2])] * 2
 with strategy.scope():
