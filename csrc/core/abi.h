@@ -11,7 +11,8 @@ extern "C" {
 #endif
 
 // Half and bfloat16 compute in float32.
-typedef enum { FG_FLOAT32 = 0, FG_FLOAT64 = 1, FG_BFLOAT16 = 2, FG_FLOAT16 = 3 } fg_dtype;
+enum { FG_FLOAT32 = 0, FG_FLOAT64 = 1, FG_BFLOAT16 = 2, FG_FLOAT16 = 3 };
+typedef int fg_dtype;  // an int: any value may arrive, and is refused
 
 // Numbered as absl's status codes.
 typedef enum {

@@ -62,6 +62,24 @@ FG_INLINE V splat(typename Lanes<V>::type x) {
   return x - V{};  // x - 0 keeps every x, -0 included
 }
 
+// While it lives, subnormal numbers are kept. TensorFlow's pool flushes them and the thread that
+// calls an op may not: results would depend on who ran a panel.
+class GradualUnderflow {
+#ifdef __x86_64__
+ public:
+  FG_INLINE GradualUnderflow() : saved_(_mm_getcsr()) {
+    if (saved_ & kFlush) _mm_setcsr(saved_ & ~kFlush);
+  }
+  FG_INLINE ~GradualUnderflow() {
+    if (saved_ & kFlush) _mm_setcsr(saved_);
+  }
+
+ private:
+  static constexpr unsigned kFlush = 0x8040;  // FTZ and DAZ
+  unsigned saved_;
+#endif
+};
+
 // --- arithmetic that maps to one instruction where the target has it ---
 
 // a * b + c, rounded once where the target has FMA.
@@ -150,8 +168,7 @@ FG_INLINE U64 mul_wide(U64 a, U64 b) {
 #endif
 }
 
-// x * 2^n; n holds whole numbers between -1100 and 1100. Overflow is inf; subnormal results lose
-// what does not fit, or all where the thread flushes them.
+// x * 2^n; n holds whole numbers between -1100 and 1100. Overflow is inf, underflow gradual.
 FG_INLINE F32 scale(F32 x, F32 n) {
 #if FG_TARGET == FG_TARGET_avx512
   return _mm512_scalef_ps(x, n);

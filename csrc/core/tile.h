@@ -20,6 +20,7 @@ FG_INLINE void parallel_for(const fg_threads* threads, int64_t panels, int64_t c
                             const Body& body) {
   const fg_task task = [](void* arg, int64_t begin, int64_t end) {
     const Body& run = *static_cast<const Body*>(arg);
+    const GradualUnderflow kept;
     for (int64_t panel = begin; panel < end; ++panel) run(panel);
   };
   void* const arg = const_cast<Body*>(&body);

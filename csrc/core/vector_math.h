@@ -21,7 +21,7 @@ FG_INLINE V polynomial(V x, typename Lanes<V>::type c, Rest... rest) {
 FG_INLINE F32 rounding(F32) { return splat<F32>(0x1.8p23f); }
 FG_INLINE F64 rounding(F64) { return splat<F64>(0x1.8p52); }
 
-// 1.2 ULP for every x. Overflow is inf; below the smallest normal, as scale().
+// 1.2 ULP for every x. Overflow is inf, underflow gradual.
 FG_INLINE F32 exp(F32 x) {
   x = clamp(x, -104.0f, 89.0f);
   const F32 n = fma(x, splat<F32>(0x1.715476p+0f), rounding(x)) - rounding(x);
@@ -31,7 +31,7 @@ FG_INLINE F32 exp(F32 x) {
   return scale(fma(r * r, q, r) + 1.0f, n);
 }
 
-// 1.2 ULP for every x. Overflow is inf; below the smallest normal, as scale().
+// 1.2 ULP for every x. Overflow is inf, underflow gradual.
 FG_INLINE F64 exp(F64 x) {
   x = clamp(x, -746.0, 710.0);
   const F64 n = fma(x, splat<F64>(0x1.71547652b82fep+0), rounding(x)) - rounding(x);
@@ -47,8 +47,8 @@ FG_INLINE F64 exp(F64 x) {
 // 1.2 ULP for normal x > 0; inf for inf. Other x are outside its range.
 FG_INLINE F32 log(F32 x) {
   // x = m 2^e with m in [2/3, 4/3).
-  const I32 e = ((I32)x - 0x3f2aaaab) >> 23;
-  const F32 n = __builtin_convertvector(e, F32), f = (F32)((I32)x - (e << 23)) - 1.0f;
+  const I32 e = (I32)((U32)x - 0x3f2aaaab) >> 23;
+  const F32 n = __builtin_convertvector(e, F32), f = (F32)((U32)x - ((U32)e << 23)) - 1.0f;
   const F32 q = polynomial(f, 0.33333215f, -0.24999799f, 0.20010412f, -0.16680463f, 0.14005783f,
                            -0.12184605f, 0.13984814f, -0.12890185f);
   const F32 f2 = f * f;

@@ -43,7 +43,7 @@ int gaussian_kl_grad(const fg_threads* threads, fg_dtype dtype, int64_t rows, in
               *log_var_tile = (const T*)log_var + tile.first;
       T *d_mean_tile = (T*)d_mean + tile.first, *d_log_var_tile = (T*)d_log_var + tile.first;
       for_vectors<T>(tile.size(), [&](int64_t i, auto lanes) {
-        const V d_kl_i = load(d_kl_tile, i, Whole{}), mean_i = load(mean_tile, i, lanes);
+        const V d_kl_i = load(d_kl_tile, i, lanes), mean_i = load(mean_tile, i, lanes);
         const V std_dev = exp(load(log_var_tile, i, lanes) * 0.5f);
         store(d_mean_tile, i, gaussian_kl_d_mean(mean_i, d_kl_i), lanes);
         store(d_log_var_tile, i, gaussian_kl_d_log_var(std_dev * std_dev, d_kl_i), lanes);

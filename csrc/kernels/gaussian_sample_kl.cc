@@ -54,7 +54,7 @@ int gaussian_sample_kl_grad(const fg_threads* threads, fg_dtype dtype, int64_t r
       for_noise<T>(philox, tile.first, tile.size(), [&](int64_t i, V eps, auto lanes) {
         const V mean_i = load(mean_tile, i, lanes), d_z_i = load(d_z_tile, i, lanes);
         const V std_dev = exp(load(log_var_tile, i, lanes) * 0.5f);
-        const V d_kl_i = load(d_kl_tile, i, Whole{});
+        const V d_kl_i = load(d_kl_tile, i, lanes);
         store(d_mean_tile, i, d_z_i + gaussian_kl_d_mean(mean_i, d_kl_i), lanes);
         store(d_log_var_tile, i,
               gaussian_sample_d_log_var(std_dev, eps, d_z_i) +
