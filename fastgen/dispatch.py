@@ -155,7 +155,7 @@ def fused_op(op, dtype):
     Raises:
         RuntimeError: under `FASTGEN_BACKEND=fused`, when there is no fused op to be had.
     """
-    choice = choose(op, "float16" if dtype.name == "half" else dtype.name)
+    choice = choose(op, dtype.name)
     if choice.path == REFUSED:
         raise RuntimeError(
             f"{op}: FASTGEN_BACKEND=fused asks for the kernel, which cannot be had: "

@@ -7,10 +7,8 @@ import tensorflow as tf
 
 from fastgen import ops
 from fastgen.layers import GaussianLatent
-from tests.layers.test_every_layer import inputs_of, model_of
+from tests.layers.cases import SEED, inputs_of, model_of
 from tests.tolerances import assert_close
-
-SEED = 42
 
 
 @pytest.mark.parametrize("shape", [(7, 10), (3, 4, 5), (10,)], ids=str)

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen.layers import GaussianLatent, Sampling
-from tests.layers.test_every_layer import StockSampling
+from tests.layers.cases import StockSampling
 from tests.tolerances import TRAINING
 
 STEPS, BATCH, SEED = 50, 32, 5
