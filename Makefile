@@ -16,6 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 NATIVE := $(shell find csrc tests/native -name '*.h' -o -name '*.cc' -o -name '*.cu' 2>/dev/null)
 # Arguments for pytest or the demo: make test ARGS="-k gaussian_kl", make demo ARGS="--epochs 5".
 ARGS ?=
+# Each test process imports TensorFlow: seconds and half a gigabyte.
+WORKERS ?= -n auto --maxprocesses 4
 
 help:
 	@echo "make demo       train the VAE of the book with stock Keras layers and with ours"
@@ -30,7 +32,7 @@ demo: build
 	$(BIN)/fastgen demo $(ARGS)
 
 test: build
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-slow: build
 	$(BIN)/python -m pytest -m slow $(ARGS)
