@@ -58,7 +58,7 @@ build: $(VENV)/.fastgen
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 
 peers: $(VENV)/.requirements
-	$(PIP) --constraint requirements.txt torch==2.13.0 jax
+	$(PIP) --constraint requirements.txt torch==2.13.0 jax==0.10.2
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11-3.13 with venv and headers found; name one: \
