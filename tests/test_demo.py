@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 import fastgen.demo
 from fastgen.cli import app
 from fastgen.demo.comparison import Entrant, speed_ratio, step_rate, train_in_turns
+from fastgen.demo.latent import ROUNDS, check, time_in_turns
 from fastgen.demo.models import StockGaussianLatent, reconstruction_loss, variational_autoencoder
-from fastgen.demo.report import draw, path_lines, speed_lines
+from fastgen.demo.report import draw, latent_line, path_lines, speed_lines
 from tests.tolerances import TRAINING, assert_close
 
 IMAGES = np.random.RandomState(0).randint(0, 256, (40, 8, 6)).astype(np.uint8)
@@ -39,6 +40,7 @@ def test_demo_on_the_kernels(demo, fused):
     result, out = demo(IMAGES, "--epochs", "3")
     assert result.exit_code == 0, result.output
     assert "gaussian_sample_kl" in result.output and "steps/s" in result.output
+    assert "Latent layer alone, forward and gradients, 8×10, in graph: stock" in result.output
     rows = read_losses(out)
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     stock, ours = (
@@ -172,3 +174,40 @@ def test_speeds_leave_out_the_first_epoch():
     )
     np.testing.assert_allclose(step_rate(slow, 12), [3, 2.4, 4.8])
     np.testing.assert_allclose(speed_ratio(slow, fast)[0], 3)
+
+
+def test_the_latent_layers_are_timed_in_turns(monkeypatch):
+    monkeypatch.setattr("fastgen.demo.latent.RUN_SECONDS", 1e-3)
+    entrants = time_in_turns(fastgen.demo.latent_layers(5), (4, 3), seed=5)
+    assert all(len(entrant.seconds) == 1 + ROUNDS for entrant in entrants)
+    assert np.all(np.isfinite(speed_ratio(*entrants)))
+    # As many seeds drawn by both: none was pruned.
+    stock, ours = (entrant.model.seed_generator.state.numpy() for entrant in entrants)
+    np.testing.assert_array_equal(stock, ours)
+
+
+def test_line_of_the_latent_layers():
+    entrants = [
+        Entrant(name, None, seconds=[9, *seconds])
+        for name, seconds in (("slow", [3e-5] * 3), ("fast", [1e-5] * 3))
+    ]
+    assert latent_line(entrants, (32, 10)) == (
+        "Latent layer alone, forward and gradients, 32×10, in graph: "
+        "slow 30.0 µs, fast 10.0 µs: 3.00x (3.00 to 3.00)"
+    )
+
+
+class HalfTheLoss(StockGaussianLatent):
+    """Wrong in the loss and in the gradients that come from it."""
+
+    def add_loss(self, loss):
+        super().add_loss(loss / 2)
+
+
+@pytest.mark.parametrize(
+    "wrong, what", [(StockGaussianLatent(seed=6), "z"), (HalfTheLoss(seed=5), "d_log_var")]
+)
+def test_a_wrong_latent_layer_is_not_timed(wrong, what):
+    inputs = np.random.RandomState(5).normal(size=(3, 4, 3)).astype("float32")
+    with pytest.raises(AssertionError, match=f"differ in {what}"):
+        check([StockGaussianLatent(seed=5), wrong], inputs)

@@ -10,10 +10,12 @@ from rich.console import Console
 
 import fastgen
 from fastgen.demo.comparison import Entrant, copy_weights, train_in_turns
+from fastgen.demo.latent import time_in_turns
 from fastgen.demo.models import StockGaussianLatent, reconstruction_loss, variational_autoencoder
 from fastgen.demo.report import (
     TrainingProgress,
     draw,
+    latent_line,
     loss_table,
     path_lines,
     speed_lines,
@@ -63,8 +65,11 @@ def run(x_train, x_valid, *, epochs, batch_size, out, seed, console=None):
     finished = min(len(entrant.losses) for entrant in entrants)
     if finished == epochs:
         console.print(loss_table(entrants, sorted(shown)))
-        for line in (*speed_lines(entrants, steps), *path_lines(fastgen.stats())):
-            console.print(line, highlight=False)
+        paths = path_lines(fastgen.stats())  # of the training, without what is timed next
+        shape = min(batch_size, len(x_train)), encoder.outputs[-1].shape[-1]
+        latent = latent_line(time_in_turns(latent_layers(seed), shape, seed), shape)
+        for line in (*speed_lines(entrants, steps), latent, *paths):
+            console.print(line, highlight=False, soft_wrap=line is latent)
     if finished:
         write_losses(Path(out, "losses.csv"), entrants)
         draw(Path(out, "vae.png"), x_valid, encoder, decoder, seed)
@@ -78,13 +83,15 @@ def run(x_train, x_valid, *, epochs, batch_size, out, seed, console=None):
 def build(image_shape, seed):
     """Both models, compiled, with the same weights and noise; and our encoder and decoder."""
     entrants = []
-    for name, latent in (
-        ("stock Keras", StockGaussianLatent(seed=seed)),
-        ("fastgen", GaussianLatent(seed=seed)),
-    ):
+    for name, latent in latent_layers(seed).items():
         keras.utils.set_random_seed(seed)
         vae, encoder, decoder = variational_autoencoder(image_shape, latent)
         vae.compile(optimizer="nadam", loss=reconstruction_loss)
         entrants.append(Entrant(name, vae))
     copy_weights(entrants[0].model, entrants[1].model)
     return entrants, encoder, decoder
+
+
+def latent_layers(seed):
+    """The two latent layers, new, by name."""
+    return {"stock Keras": StockGaussianLatent(seed=seed), "fastgen": GaussianLatent(seed=seed)}

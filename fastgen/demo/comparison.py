@@ -9,10 +9,10 @@ import numpy as np
 
 @dataclass
 class Entrant:
-    """One model of the comparison and what has been measured of it, epoch by epoch."""
+    """One model, or layer, of a comparison and what has been measured of it, epoch by epoch."""
 
     name: str
-    model: keras.Model
+    model: keras.Model | keras.Layer
     seconds: list = field(default_factory=list)
     losses: list = field(default_factory=list)
     valid_losses: dict = field(default_factory=dict)  # epoch, counted from 1 -> logs
