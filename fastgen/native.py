@@ -40,8 +40,8 @@ def rebuild_command():
         python = shlex.quote(sys.executable or "python")
         return f"cd {shlex.quote(str(checkout))} && {python} setup.py build_ext --inplace"
     return (
-        "pip install setuptools pybind11 && "
-        "pip install --no-build-isolation --no-deps --no-cache-dir --force-reinstall fastgen"
+        "pip install setuptools pybind11 && pip install --no-build-isolation --no-deps "
+        "--no-cache-dir --force-reinstall PATH, where PATH is fastgen's source"
     )
 
 
@@ -57,7 +57,7 @@ def tensorflow_version():
             return importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return None
+    return "of unknown version"
 
 
 def keras_backend():
@@ -141,6 +141,14 @@ def core_library():
         raise UnfitError(f"{path} has ABI {abi} and this fastgen needs {ABI}")
     library.fg_isa.restype = ctypes.c_char_p
     library.fg_isas.restype = ctypes.c_char_p
+    asked, found = os.environ.get("FASTGEN_ISA"), library.fg_isas().decode()
+    if asked and asked not in found.split(","):
+        warnings.warn(
+            f"FASTGEN_ISA must be one of {found}; {library.fg_isa().decode()} is used. "
+            f"Received: {asked}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     return library
 
 

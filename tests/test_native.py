@@ -255,7 +255,24 @@ def test_core_that_is_not_built_says_how_to_build_it(tmp_path):
                 print(error)
     """
     done = run_python(code, "-W", "ignore")
-    assert done.stdout.count("--force-reinstall fastgen") == 2, done.stderr
+    assert done.stdout.count("--force-reinstall PATH") == 2, done.stderr
+
+
+@pytest.mark.parametrize("isa", ["avx512", "avx2", "baseline"])
+def test_isa_is_forced_by_the_environment(isa):
+    code = "from fastgen import core; print(core.isa(), core.isas())"
+    done = run_python(code, "-W", "ignore", FASTGEN_ISA=isa)
+    used, _, available = done.stdout.strip().partition(" ")
+    assert used == (isa if isa in eval(available) else eval(available)[0]), done.stderr
+
+
+def test_isa_that_is_none_warns_and_takes_the_best():
+    code = "from fastgen import native; print(native.status()['isa'], native.status()['isas'][0])"
+    done = run_python(code, FASTGEN_ISA="mmx")
+    used, best = done.stdout.split()
+    assert used == best
+    assert done.stderr.count("FASTGEN_ISA must be one of") == 1, done.stderr
+    assert "Received: mmx" in done.stderr
 
 
 def test_names_of_the_package():

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #define FG_API __attribute__((visibility("default")))
+// Rises when a function, a type or a number here or in kernels/*.h changes its meaning.
 #define FG_ABI_VERSION 1
 
 #ifdef __cplusplus

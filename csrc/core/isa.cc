@@ -1,6 +1,5 @@
 #include "core/isa.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,10 +47,8 @@ int from_environment() {
   const char* name = getenv("FASTGEN_ISA");
   if (name && !*name) name = nullptr;
   const int found = find(name);
-  if (found >= 0) return found;
-  // A wrong name must not stop a program that only imports the library.
-  fprintf(stderr, "fastgen: FASTGEN_ISA must be one of %s. Received: %s\n", fg_isas(), name);
-  return find(nullptr);
+  // A wrong name must not stop a program that only imports the library; fastgen.native warns.
+  return found >= 0 ? found : find(nullptr);
 }
 
 std::atomic<int>& current() {

@@ -11,8 +11,17 @@ namespace FASTGEN_TARGET {
 
 // float32 scratch of a tile takes 4 of 32 KiB of L1.
 constexpr int64_t kTile = 1024;
-// 16 tiles: about 40k cycles of sampling, several times what handing a panel to a thread costs.
+// 16 tiles: some 60k cycles of sampling, several times what handing a panel to a thread costs.
 constexpr int64_t kPanel = 16 * kTile;
+
+// Cycles an element, measured, for whoever decides how many threads are worth waking.
+#if FG_TARGET == FG_TARGET_avx512
+constexpr int64_t kNoiseCycles = 4, kElementCycles = 1;
+#elif FG_TARGET == FG_TARGET_avx2
+constexpr int64_t kNoiseCycles = 7, kElementCycles = 2;
+#else
+constexpr int64_t kNoiseCycles = 15, kElementCycles = 4;
+#endif
 
 // Runs body(panel) for every panel, on threads or, if there are none or one panel, here.
 template <class Body>
@@ -20,7 +29,7 @@ FG_INLINE void parallel_for(const fg_threads* threads, int64_t panels, int64_t c
                             const Body& body) {
   const fg_task task = [](void* arg, int64_t begin, int64_t end) {
     const Body& run = *static_cast<const Body*>(arg);
-    const GradualUnderflow kept;
+    [[maybe_unused]] const GradualUnderflow kept;
     for (int64_t panel = begin; panel < end; ++panel) run(panel);
   };
   void* const arg = const_cast<Body*>(&body);

@@ -21,7 +21,7 @@ FG_INLINE V polynomial(V x, typename Lanes<V>::type c, Rest... rest) {
 FG_INLINE F32 rounding(F32) { return splat<F32>(0x1.8p23f); }
 FG_INLINE F64 rounding(F64) { return splat<F64>(0x1.8p52); }
 
-// 1.2 ULP for every x. Overflow is inf, underflow gradual.
+// 1.2 ULP where the result is normal. Overflow is inf, underflow gradual.
 FG_INLINE F32 exp(F32 x) {
   x = clamp(x, -104.0f, 89.0f);
   const F32 n = fma(x, splat<F32>(0x1.715476p+0f), rounding(x)) - rounding(x);
@@ -31,7 +31,7 @@ FG_INLINE F32 exp(F32 x) {
   return scale(fma(r * r, q, r) + 1.0f, n);
 }
 
-// 1.2 ULP for every x. Overflow is inf, underflow gradual.
+// 1.2 ULP where the result is normal. Overflow is inf, underflow gradual.
 FG_INLINE F64 exp(F64 x) {
   x = clamp(x, -746.0, 710.0);
   const F64 n = fma(x, splat<F64>(0x1.71547652b82fep+0), rounding(x)) - rounding(x);

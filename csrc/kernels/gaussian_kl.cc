@@ -6,8 +6,6 @@
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-constexpr int64_t kKlCycles = 1;
-
 int gaussian_kl(const fg_threads* threads, fg_dtype dtype, int64_t rows, int64_t cols,
                 const void* mean, const void* log_var, void* kl) {
   if (int code = check_shape("gaussian_kl", rows, cols)) return code;
@@ -16,7 +14,8 @@ int gaussian_kl(const fg_threads* threads, fg_dtype dtype, int64_t rows, int64_t
     typedef typename Compute<T>::type V;
     typedef typename Lanes<V>::type K;
     return row_sums<V>(
-        "gaussian_kl", threads, rows, cols, kKlCycles, (K*)kl, [&](const Tile& tile, K* terms) {
+        "gaussian_kl", threads, rows, cols, kElementCycles, (K*)kl,
+        [&](const Tile& tile, K* terms) {
           const T *mean_tile = (const T*)mean + tile.first,
                   *log_var_tile = (const T*)log_var + tile.first;
           for_vectors<T>(tile.size(), [&](int64_t i, auto lanes) {
@@ -36,7 +35,7 @@ int gaussian_kl_grad(const fg_threads* threads, fg_dtype dtype, int64_t rows, in
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
     typedef typename Lanes<V>::type K;
-    for_matrix_tiles(threads, rows, cols, kKlCycles, [&](const Tile& tile) {
+    for_matrix_tiles(threads, rows, cols, kElementCycles, [&](const Tile& tile) {
       alignas(64) K d_kl_tile[kTile];
       repeat_rows((const K*)d_kl, tile, d_kl_tile);
       const T *mean_tile = (const T*)mean + tile.first,

@@ -6,8 +6,6 @@
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-constexpr int64_t kSampleCycles = 2;  // an element, AVX-512; measured 1.8
-
 int gaussian_sample(const fg_threads* threads, fg_dtype dtype, int64_t size, const int64_t seed[2],
                     const void* mean, const void* log_var, void* z) {
   if (int code = check_shape("gaussian_sample", 1, size)) return code;
@@ -15,7 +13,7 @@ int gaussian_sample(const fg_threads* threads, fg_dtype dtype, int64_t size, con
   return for_dtype("gaussian_sample", dtype, [&](auto storage) {
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
-    for_tiles(threads, size, kSampleCycles, [&](int64_t first, int64_t count) {
+    for_tiles(threads, size, kNoiseCycles, [&](int64_t first, int64_t count) {
       const T *mean_tile = (const T*)mean + first, *log_var_tile = (const T*)log_var + first;
       T* z_tile = (T*)z + first;
       for_noise<T>(philox, first, count, [&](int64_t i, V eps, auto lanes) {
@@ -35,7 +33,7 @@ int gaussian_sample_grad(const fg_threads* threads, fg_dtype dtype, int64_t size
   return for_dtype("gaussian_sample_grad", dtype, [&](auto storage) {
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
-    for_tiles(threads, size, kSampleCycles, [&](int64_t first, int64_t count) {
+    for_tiles(threads, size, kNoiseCycles, [&](int64_t first, int64_t count) {
       const T *log_var_tile = (const T*)log_var + first, *d_z_tile = (const T*)d_z + first;
       T* d_log_var_tile = (T*)d_log_var + first;
       for_noise<T>(philox, first, count, [&](int64_t i, V eps, auto lanes) {

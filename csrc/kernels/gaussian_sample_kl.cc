@@ -8,8 +8,6 @@
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-constexpr int64_t kSampleKlCycles = 2;
-
 int gaussian_sample_kl(const fg_threads* threads, fg_dtype dtype, int64_t rows, int64_t cols,
                        const int64_t seed[2], const void* mean, const void* log_var, void* z,
                        void* kl) {
@@ -20,7 +18,7 @@ int gaussian_sample_kl(const fg_threads* threads, fg_dtype dtype, int64_t rows, 
     typedef typename Compute<T>::type V;
     typedef typename Lanes<V>::type K;
     return row_sums<V>(
-        "gaussian_sample_kl", threads, rows, cols, kSampleKlCycles, (K*)kl,
+        "gaussian_sample_kl", threads, rows, cols, kNoiseCycles, (K*)kl,
         [&](const Tile& tile, K* terms) {
           const T *mean_tile = (const T*)mean + tile.first,
                   *log_var_tile = (const T*)log_var + tile.first;
@@ -44,7 +42,7 @@ int gaussian_sample_kl_grad(const fg_threads* threads, fg_dtype dtype, int64_t r
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
     typedef typename Lanes<V>::type K;
-    for_matrix_tiles(threads, rows, cols, kSampleKlCycles, [&](const Tile& tile) {
+    for_matrix_tiles(threads, rows, cols, kNoiseCycles, [&](const Tile& tile) {
       alignas(64) K d_kl_tile[kTile];
       repeat_rows((const K*)d_kl, tile, d_kl_tile);
       const T *mean_tile = (const T*)mean + tile.first,

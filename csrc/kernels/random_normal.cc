@@ -9,7 +9,7 @@ namespace FASTGEN_TARGET {
 template <class T>
 FG_INLINE void fill_normal(const fg_threads* threads, int64_t size, const int64_t seed[2], T* out) {
   const VectorPhilox philox(seed);
-  for_tiles(threads, size, 2, [&](int64_t first, int64_t count) {
+  for_tiles(threads, size, kNoiseCycles, [&](int64_t first, int64_t count) {
     for_noise<T>(philox, first, count,
                  [&](int64_t i, auto eps, auto lanes) { store(out + first, i, eps, lanes); });
   });

@@ -8,7 +8,7 @@ namespace FASTGEN_TARGET {
 int triad(const fg_threads* threads, int64_t size, float scale, const float* b, const float* c,
           float* a) {
   if (int code = check_shape("triad", 1, size)) return code;
-  for_tiles(threads, size, 2, [&](int64_t first, int64_t count) {
+  for_tiles(threads, size, kElementCycles, [&](int64_t first, int64_t count) {
     for_vectors<float>(count, [&](int64_t i, auto lanes) {
       const F32 y = fma(load(c + first, i, lanes), splat<F32>(scale), load(b + first, i, lanes));
       store(a + first, i, y, lanes);

@@ -5,7 +5,7 @@
 // Error: triad is exact to one rounding (fused where the ISA has FMA).
 // Edges: any alignment, any size.
 // Bytes: triad 12 an element; fma_peak none.
-// Determinism: a must not overlap b or c.
+// Determinism: bit-equal for any thread count within an ISA. a must not overlap b or c.
 #pragma once
 #include "core/abi.h"
 

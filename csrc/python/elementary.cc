@@ -19,7 +19,7 @@ Args:
     out: array of x's shape and dtype to write to; may be x.
 
 Returns:
-    Array of x's shape and dtype. Results below the smallest normal number are 0.
+    Array of x's shape and dtype. Subnormal results lose bits.
 
 Raises:
     ValueError: x is neither float32 nor float64.

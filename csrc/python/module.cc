@@ -1,7 +1,13 @@
 #include "python/module.h"
 
+#include "core/abi.h"
+
 PYBIND11_MODULE(core, m) {
   using namespace fastgen::python;
+  if (fg_abi_version() != FG_ABI_VERSION) {
+    throw pybind11::import_error(
+        "fastgen.core and libfastgen_core are of different builds: build anew");
+  }
   m.doc() = R"(fastgen's kernels on NumPy arrays: no TensorFlow needed.
 
 Arrays may be unaligned; those that are not C-contiguous are copied. Kernels run without the GIL on

@@ -76,7 +76,7 @@ py::tuple isas() {
   return py::tuple(names);
 }
 
-// Both wait for kernels under way, which may themselves wait for the GIL's holder.
+// Without the GIL: set_threads waits for kernels under way, which may wait for the GIL's holder.
 void set_isa(const std::string& name) {
   run([&] { return fg_set_isa(name.c_str()); });
 }

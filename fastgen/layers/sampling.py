@@ -57,7 +57,9 @@ class Sampling(keras.layers.Layer):
         """Draw the seed, if none is given, and call the layer."""
         # Drawn here and handed on as an argument: rematerialisation runs `call` twice, and the
         # gradient is wrong unless both runs see the same noise.
-        if seed is None and not _symbolic(inputs):
+        if seed is not None and not _symbolic(seed):
+            seed = ops.arguments.seed(type(self).__name__, seed)
+        elif seed is None and not _symbolic(inputs):
             seed = self._draw_seed()
         return super().__call__(inputs, *(() if seed is None else (seed,)), **kwargs)
 

@@ -62,15 +62,18 @@ def seed(op, value):
 
 
 def assert_same_shape(op, mean, log_var):
-    """Let the composite fail where the kernel fails, in place of broadcasting."""
+    """`mean`, once the composite may use it: it fails where the kernel fails, and never broadcasts."""
     known = mean.shape.is_fully_defined() and log_var.shape.is_fully_defined()
     if known or dispatch.inside_xla():  # XLA drops assertions
-        return
-    tf.debugging.assert_equal(
+        return mean
+    checked = tf.debugging.assert_equal(
         tf.shape(mean),
         tf.shape(log_var),
         message=f"{op}: mean and log_var must have the same shape.",
     )
+    # Stateless ops would not wait for the assertion.
+    with tf.control_dependencies([checked] if checked is not None else []):
+        return tf.identity(mean)
 
 
 def _check_float(op, name, tensor):

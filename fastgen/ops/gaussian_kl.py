@@ -35,7 +35,7 @@ def gaussian_kl(mean, log_var):
     fused = dispatch.fused_op("gaussian_kl", mean.dtype)
     if fused is None:
         with tf.name_scope("gaussian_kl"):
-            arguments.assert_same_shape("gaussian_kl", mean, log_var)
+            mean = arguments.assert_same_shape("gaussian_kl", mean, log_var)
             return gaussian_kl_composite(mean, log_var)
     return fused(mean=mean, log_var=log_var, K=arguments.wide(mean.dtype), name="gaussian_kl")
 
@@ -71,6 +71,7 @@ def _gradient(op, d_kl):
 
 @tf.RegisterGradient("FastgenGaussianKlGrad")
 def _second_gradient(op, g_mean, g_log_var):
+    g_mean, g_log_var = tf.convert_to_tensor(g_mean), tf.convert_to_tensor(g_log_var)
     return gaussian_kl_second_grad(*op.inputs, g_mean, g_log_var)
 
 

@@ -41,7 +41,7 @@ def gaussian_sample(mean, log_var, seed):
     fused = dispatch.fused_op("gaussian_sample", mean.dtype)
     if fused is None:
         with tf.name_scope("gaussian_sample"):
-            arguments.assert_same_shape("gaussian_sample", mean, log_var)
+            mean = arguments.assert_same_shape("gaussian_sample", mean, log_var)
             return gaussian_sample_composite(mean, log_var, seed)
     return fused(mean=mean, log_var=log_var, seed=seed, name="gaussian_sample")
 
@@ -70,10 +70,20 @@ def gaussian_sample_grad_composite(log_var, seed, d_z, noise=None):
     return tf.cast(d_z * tf.exp(log_var / 2) * noise / 2, dtype)
 
 
+def gaussian_sample_grad_from_z(mean, z, d_z):
+    """`gaussian_sample_grad` from the sample itself, as exact as z - mean is."""
+    dtype, compute = mean.dtype, arguments.wide(mean.dtype)
+    mean, z, d_z = (tf.cast(x, compute) for x in (mean, z, d_z))
+    return tf.cast(d_z * (z - mean) / 2, dtype)
+
+
 @tf.RegisterGradient("FastgenGaussianSample")
 def _gradient(op, d_z):
-    _, log_var, seed = op.inputs
+    mean, log_var, seed = op.inputs
     d_z = tf.convert_to_tensor(d_z)
+    if dispatch.inside_xla():
+        # z was sampled outside: XLA's noise of the seed would be another.
+        return d_z, gaussian_sample_grad_from_z(mean, op.outputs[0], d_z), None
     return d_z, gaussian_sample_grad(log_var, seed, d_z), None
 
 
@@ -83,4 +93,17 @@ def _second_gradient(op, g):
     # when differentiated by log_var.
     log_var, seed, _ = op.inputs
     g = tf.convert_to_tensor(g)
-    return g * op.outputs[0] / 2, None, gaussian_sample_grad(log_var, seed, g)
+    refuse_xla(op)
+    compute = arguments.wide(g.dtype)
+    d_log_var = tf.cast(g, compute) * tf.cast(op.outputs[0], compute) / 2
+    return tf.cast(d_log_var, g.dtype), None, gaussian_sample_grad(log_var, seed, g)
+
+
+def refuse_xla(op):
+    """Raise where a second derivative would need noise that only the fused op can draw."""
+    if dispatch.inside_xla():
+        raise NotImplementedError(
+            f"{op.type}: its gradient cannot be taken inside XLA, where the noise of its seed is "
+            "another. Take all derivatives inside the jitted function, or none. "
+            f"Received: {op.name}"
+        )

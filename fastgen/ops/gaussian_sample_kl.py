@@ -13,6 +13,8 @@ from fastgen.ops.gaussian_sample import (
     gaussian_sample_composite,
     gaussian_sample_grad,
     gaussian_sample_grad_composite,
+    gaussian_sample_grad_from_z,
+    refuse_xla,
 )
 
 
@@ -49,7 +51,7 @@ def gaussian_sample_kl(mean, log_var, seed):
     fused = dispatch.fused_op("gaussian_sample_kl", mean.dtype)
     if fused is None:
         with tf.name_scope("gaussian_sample_kl"):
-            arguments.assert_same_shape("gaussian_sample_kl", mean, log_var)
+            mean = arguments.assert_same_shape("gaussian_sample_kl", mean, log_var)
             return gaussian_sample_kl_composite(mean, log_var, seed)
     kl_dtype = arguments.wide(mean.dtype)
     z, kl = fused(mean=mean, log_var=log_var, seed=seed, K=kl_dtype, name="gaussian_sample_kl")
@@ -87,13 +89,19 @@ def gaussian_sample_kl_grad_composite(mean, log_var, seed, d_z, d_kl, noise=None
 
 @tf.RegisterGradient("FastgenGaussianSampleKl")
 def _gradient(op, d_z, d_kl):
+    mean, log_var, seed = op.inputs
     d_z, d_kl = tf.convert_to_tensor(d_z), tf.convert_to_tensor(d_kl)
-    return *gaussian_sample_kl_grad(*op.inputs, d_z, d_kl), None
+    if dispatch.inside_xla():
+        # z was sampled outside: XLA's noise of the seed would be another.
+        d_mean, d_log_var = gaussian_kl_grad_composite(mean, log_var, d_kl)
+        return d_mean + d_z, d_log_var + gaussian_sample_grad_from_z(mean, op.outputs[0], d_z), None
+    return *gaussian_sample_kl_grad(mean, log_var, seed, d_z, d_kl), None
 
 
 @tf.RegisterGradient("FastgenGaussianSampleKlGrad")
 def _second_gradient(op, g_mean, g_log_var):
     # The op is the sum of the two gradients, and so is its own gradient.
+    refuse_xla(op)
     mean, log_var, seed, d_z, d_kl = op.inputs
     g_mean, g_log_var = tf.convert_to_tensor(g_mean), tf.convert_to_tensor(g_log_var)
     d_mean, d_log_var, d_d_kl = gaussian_kl_second_grad(mean, log_var, d_kl, g_mean, g_log_var)

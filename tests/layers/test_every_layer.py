@@ -246,3 +246,12 @@ assert model.predict(x, verbose=0).shape == x.shape
 
 def test_replicas_draw_apart(run_python):
     run_python(MIRRORED)
+
+
+@each_layer
+def test_seed_of_two_python_integers(layer_class):
+    layer, inputs = layer_class(), inputs_of()
+    given = layer(inputs, seed=(1, 2))
+    np.testing.assert_array_equal(given, layer(inputs, seed=tf.constant([1, 2], tf.int64)))
+    with pytest.raises(ValueError, match="seed must be .* Received"):
+        layer(inputs, seed=(1, 2, 3))

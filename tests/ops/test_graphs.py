@@ -227,3 +227,17 @@ def test_seed_may_be_computed(path):
     run = tf.function(lambda seed: fastgen.ops.gaussian_sample(mean, log_var, seed + 1))
     expected = fastgen.ops.gaussian_sample(mean, log_var, np.array(SEED) + 1)
     assert_close(run(tf.constant(SEED, tf.int64)), expected, tf.float32)
+
+
+@pytest.mark.parametrize("name", ["gaussian_sample", "gaussian_sample_kl"])
+def test_gradient_inside_xla_of_a_sample_drawn_outside(name):
+    """XLA's noise of the seed is another: the gradient must fit the sample it is given."""
+    mean, log_var = parameters((33, 65), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch((mean, log_var))
+        outputs = call(name, mean, log_var)
+        loss = tf.add_n([tf.reduce_sum(tf.square(out)) for out in outputs])
+    expected = tape.gradient(loss, (mean, log_var))
+    got = tf.function(lambda: tape.gradient(loss, (mean, log_var)), jit_compile=True)()
+    for value, reference in zip(got, expected, strict=True):
+        assert_close(value.numpy(), reference.numpy(), "float32", 1000)
