@@ -62,8 +62,8 @@ FG_INLINE V splat(typename Lanes<V>::type x) {
   return x - V{};  // x - 0 keeps every x, -0 included
 }
 
-// While it lives, subnormal numbers are kept (on x86). TensorFlow's pool flushes them and the thread that
-// calls an op may not: results would depend on who ran a panel.
+// While it lives, subnormal numbers are kept (on x86). TensorFlow's pool flushes them, the thread
+// that calls an op may not: results would depend on who ran a panel.
 class GradualUnderflow {
 #ifdef __x86_64__
  public:
