@@ -257,7 +257,11 @@ def doctor(model=None):
 
     Returns:
         The printed rows, a list of dicts.
+
+    Raises:
+        ImportError: without TensorFlow; says what to install.
     """
+    native.require_tensorflow("fastgen.doctor")
     rows = _op_rows() if model is None else _model_rows(model)
     _print_table(_title(model), rows)
     return rows

@@ -194,9 +194,9 @@ def test_import_is_light_and_needs_nothing_installed():
         print(time.perf_counter() - start)
         (warning,) = caught
         assert "fastgen[cpu]" in str(warning.message) and "fastgen[gpu]" in str(warning.message)
-        for name in ("ops", "layers"):
+        for name in ("ops", "layers", "doctor"):
             try:
-                getattr(fastgen, name)
+                getattr(fastgen, name)()
             except ImportError as error:
                 print(name, error)
         assert fastgen.native.status()["tensorflow"] is None
@@ -205,7 +205,7 @@ def test_import_is_light_and_needs_nothing_installed():
     assert done.returncode == 0, done.stderr
     seconds, *errors = done.stdout.splitlines()
     assert float(seconds) < 0.3
-    assert [line.split()[0] for line in errors] == ["ops", "layers"]
+    assert [line.split()[0] for line in errors] == ["ops", "layers", "doctor"]
     assert all("pip install 'fastgen[cpu]'" in line for line in errors)
 
 

@@ -62,7 +62,7 @@ def seed(op, value):
 
 
 def assert_same_shape(op, mean, log_var):
-    """`mean`, once the composite may use it: it fails where the kernel fails, and never broadcasts."""
+    """`mean` for the composite, which fails where the kernel fails and never broadcasts."""
     known = mean.shape.is_fully_defined() and log_var.shape.is_fully_defined()
     if known or dispatch.inside_xla():  # XLA drops assertions
         return mean
