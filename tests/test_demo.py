@@ -1,5 +1,6 @@
 import csv
 import itertools
+import signal
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from fastgen.demo.comparison import Entrant, speed_ratio, step_rate, train_in_tu
 from fastgen.demo.latent import ROUNDS, check, time_in_turns
 from fastgen.demo.models import StockGaussianLatent, reconstruction_loss, variational_autoencoder
 from fastgen.demo.report import draw, latent_line, path_lines, speed_lines
+from fastgen.interrupt import StopOnInterrupt
 from tests.tolerances import TRAINING, assert_close
 
 IMAGES = np.random.RandomState(0).randint(0, 256, (40, 8, 6)).astype(np.uint8)
@@ -154,6 +156,7 @@ def test_entrants_take_turns_on_the_same_batches():
         seed=0,
         valid_epochs={2},
         on_epoch=lambda entrant: turns.append(entrant.name),
+        interrupt=StopOnInterrupt(),
     )
     assert turns == ["a", "b", "b", "a", "a", "b"]
     a, b = (entrant.model.batches for entrant in entrants)
@@ -165,6 +168,26 @@ def test_entrants_take_turns_on_the_same_batches():
     assert not np.array_equal(epochs[0], epochs[1])
     assert all(set(entrant.valid_losses) == {2} for entrant in entrants)
     assert all(len(entrant.seconds) == 3 for entrant in entrants)
+
+
+def test_ctrl_c_ends_the_turns():
+    entrants = [Entrant(name, Recorder()) for name in ("a", "b")]
+    for entrant in entrants:
+        entrant.model.compile(run_eagerly=True)
+    x = np.arange(10.0, dtype="float32")
+    options = {"epochs": 9, "batch_size": 4, "seed": 0, "valid_epochs": set(range(10))}
+    turns = []
+
+    def on_epoch(entrant):
+        turns.append(entrant.name)
+        if len(turns) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    with StopOnInterrupt() as interrupt:
+        train_in_turns(entrants, x, x[:2], **options, on_epoch=on_epoch, interrupt=interrupt)
+    assert turns == ["a", "b", "b"]
+    assert [len(entrant.losses) for entrant in entrants] == [1, 2]
+    assert len(entrants[0].model.batches) == 3 + 1, "the epoch under way ends and does not count"
 
 
 def test_speeds_leave_out_the_first_epoch():

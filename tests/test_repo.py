@@ -16,7 +16,7 @@ SOURCES = (".py", ".cc", ".h", ".cu")
 # A room may import from those before it, and from itself.
 ROOMS = """
     native
-    core data dispatch jit
+    core data dispatch interrupt jit
     ops
     layers losses optimizers regularizers
     models

@@ -21,6 +21,7 @@ from fastgen.demo.report import (
     speed_lines,
     write_losses,
 )
+from fastgen.interrupt import StopOnInterrupt
 from fastgen.layers import GaussianLatent
 
 
@@ -42,26 +43,28 @@ def run(x_train, x_valid, *, epochs, batch_size, out, seed, console=None):
     start = time.perf_counter()
     console = console or Console()
     steps = -(-len(x_train) // batch_size)
-    console.print(
-        f"{len(x_train)} images {x_train.shape[1:]}, {len(x_valid)} more for validation; "
-        f"{steps} steps of {batch_size} images an epoch",
-        highlight=False,
-    )
-    entrants, encoder, decoder = build(x_train.shape[1:], seed)
     shown = {int(epoch) for epoch in np.linspace(1, epochs, min(6, epochs)).round()}
-    progress = TrainingProgress(console, entrants, epochs, steps)
     # Ctrl-C ends the training, not the command: what has been trained is still drawn.
-    with progress, contextlib.suppress(KeyboardInterrupt):
-        train_in_turns(
-            entrants,
-            x_train,
-            x_valid,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            valid_epochs=shown,
-            on_epoch=progress.update,
+    with StopOnInterrupt() as interrupt:
+        console.print(
+            f"{len(x_train)} images {x_train.shape[1:]}, {len(x_valid)} more for validation; "
+            f"{steps} steps of {batch_size} images an epoch",
+            highlight=False,
         )
+        entrants, encoder, decoder = build(x_train.shape[1:], seed)
+        progress = TrainingProgress(console, entrants, epochs, steps)
+        with progress, contextlib.suppress(KeyboardInterrupt):
+            train_in_turns(
+                entrants,
+                x_train,
+                x_valid,
+                epochs=epochs,
+                batch_size=batch_size,
+                seed=seed,
+                valid_epochs=shown,
+                on_epoch=progress.update,
+                interrupt=interrupt,
+            )
     finished = min(len(entrant.losses) for entrant in entrants)
     if finished == epochs:
         console.print(loss_table(entrants, sorted(shown)))

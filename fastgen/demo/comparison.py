@@ -30,7 +30,9 @@ class EpochClock(keras.callbacks.Callback):
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Note the time and the loss."""
+        """Note the time and the loss, unless the epoch was cut short."""
+        if self.model.stop_training:
+            return
         self.entrant.seconds.append(time.perf_counter() - self.start)
         self.entrant.losses.append(logs["loss"])
 
@@ -43,7 +45,9 @@ def copy_weights(source, target):
         to_variable.assign(from_variable)
 
 
-def train_in_turns(entrants, x_train, x_valid, *, epochs, batch_size, seed, valid_epochs, on_epoch):
+def train_in_turns(
+    entrants, x_train, x_valid, *, epochs, batch_size, seed, valid_epochs, on_epoch, interrupt
+):
     """Trains every entrant with `fit`, one epoch at a time, first one and then the other first.
 
     The epoch's images are shuffled here and handed to `fit` in that order, so that all see the same
@@ -60,20 +64,24 @@ def train_in_turns(entrants, x_train, x_valid, *, epochs, batch_size, seed, vali
         seed: Of the order of the images.
         valid_epochs: The epochs, counted from 1, after which to validate.
         on_epoch: Called with the entrant after each of its epochs.
+        interrupt: `StopOnInterrupt`, entered; once it is pressed, the training ends. The epoch that
+            was under way does not count.
     """
     shuffle = np.random.RandomState(seed).permutation
     for epoch in range(1, epochs + 1):
         batches = x_train[shuffle(len(x_train))]
         for entrant in entrants if epoch % 2 else reversed(entrants):
-            clock = EpochClock(entrant)
-            entrant.model.fit(
-                batches, batches, batch_size=batch_size, shuffle=False, verbose=0, callbacks=[clock]
-            )
-            if epoch in valid_epochs:
+            if interrupt.pressed:
+                return
+            how = {"batch_size": batch_size, "verbose": 0}
+            callbacks = [interrupt, EpochClock(entrant)]
+            entrant.model.fit(batches, batches, shuffle=False, callbacks=callbacks, **how)
+            if epoch in valid_epochs and not interrupt.pressed:
                 entrant.valid_losses[epoch] = entrant.model.evaluate(
-                    x_valid, x_valid, batch_size=batch_size, verbose=0, return_dict=True
+                    x_valid, x_valid, return_dict=True, callbacks=[interrupt], **how
                 )
-            on_epoch(entrant)
+            if not interrupt.pressed:
+                on_epoch(entrant)
 
 
 def step_rate(entrant, steps_per_epoch):

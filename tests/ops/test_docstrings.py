@@ -4,10 +4,12 @@ import doctest
 
 import pytest
 
+import fastgen.interrupt
 import fastgen.layers
 import fastgen.ops
 
-PUBLIC = [fastgen.doctor, fastgen.portable, fastgen.stats] + [
+OTHERS = [fastgen.doctor, fastgen.portable, fastgen.stats, fastgen.interrupt.StopOnInterrupt]
+PUBLIC = OTHERS + [
     getattr(package, name)
     for package in (fastgen.layers, fastgen.ops)
     for name in package.__all__
