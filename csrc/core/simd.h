@@ -192,15 +192,14 @@ FG_INLINE F64 scale(F64 x, F64 n) {
 
 // --- lanes ---
 
-// Even lanes of a with odd lanes of b (little-endian: low and high halves of 64-bit lanes).
-FG_INLINE U32 even_odd(U32 a, U32 b) {
+// Of each 64-bit lane the low halves of a and b, a's below b's.
+FG_INLINE U32 low_halves(U64 a, U64 b) {
 #if FG_TARGET == FG_TARGET_avx512
-  return (U32)_mm512_mask_blend_epi32(0xaaaa, (__m512i)a, (__m512i)b);
+  return (U32)_mm512_mask_shuffle_epi32((__m512i)a, 0xaaaa, (__m512i)b, _MM_PERM_CCAA);
 #elif FG_TARGET == FG_TARGET_avx2
-  return (U32)_mm256_blend_epi32((__m256i)a, (__m256i)b, 0xaa);
+  return (U32)_mm256_blend_epi32((__m256i)a, _mm256_shuffle_epi32((__m256i)b, 0xa0), 0xaa);
 #else
-  const U64 low = U64{} + 0xffffffffu;
-  return (U32)(((U64)a & low) | ((U64)b & ~low));
+  return (U32)((a & 0xffffffffu) | (b << 32));
 #endif
 }
 

@@ -44,21 +44,17 @@ FG_INLINE F64 exp(F64 x) {
   return scale(fma(r * r, q, r) + 1.0, n);
 }
 
-// 1.2 ULP for normal x > 0; inf for inf. Other x are outside its range.
+// 2 ULP for normal, finite x > 0. Other x are outside its range.
 FG_INLINE F32 log(F32 x) {
   // x = m 2^e with m in [2/3, 4/3).
   const I32 e = (I32)((U32)x - 0x3f2aaaab) >> 23;
   const F32 n = __builtin_convertvector(e, F32), f = (F32)((U32)x - ((U32)e << 23)) - 1.0f;
-  const F32 q = polynomial(f, 0.33333215f, -0.24999799f, 0.20010412f, -0.16680463f, 0.14005783f,
-                           -0.12184605f, 0.13984814f, -0.12890185f);
-  const F32 f2 = f * f;
-  F32 y = fma(f2 * f, q, n * 0x1.7f7d1cp-20f);  // ln 2 in the two parts of exp
-  y = fma(f2, splat<F32>(-0.5f), y) + f;
-  y = fma(n, splat<F32>(0x1.62e4p-1f), y);
-  return x == __builtin_inff() ? x : y;
+  const F32 q = polynomial(f, -0.5f, 0.33333215f, -0.24999799f, 0.20010412f, -0.16680463f,
+                           0.14005783f, -0.12184605f, 0.13984814f, -0.12890185f);
+  return fma(n, splat<F32>(0x1.62e43p-1f), fma(f * f, q, f));
 }
 
-// 1.2 ULP for normal x > 0; inf for inf. Other x are outside its range.
+// 1.2 ULP for normal, finite x > 0. Other x are outside its range.
 FG_INLINE F64 log(F64 x) {
   // As above, with ln m = 2 atanh(s), s = f / (2 + f); e + 1023 as the low mantissa bits of 2^52 +.
   const U64 offset = (U64)x - 0x3fe5555555555555u + (1023ull << 52);
@@ -71,40 +67,23 @@ FG_INLINE F64 log(F64 x) {
                                0.13174150636345022, 0.13839200094021348);
   // ln(1 + f) = f - (f^2/2 - s (f^2/2 + q)), exact to a rounding in its largest term.
   const F64 tail = fma(s, half_f2 + q, n * 0x1.cf79abc9e3b3ap-40);
-  const F64 y = fma(n, splat<F64>(0x1.62e42fefa0000p-1), f - (half_f2 - tail));
-  return x == __builtin_inf() ? x : y;
+  return fma(n, splat<F64>(0x1.62e42fefa0000p-1), f - (half_f2 - tail));
 }
 
-// sin and cos of pi r / 2, |r| <= 1/2, z = r^2. pi/2 in two parts.
-FG_INLINE void sincos_eighth(F32 r, F32 z, F32* s, F32* c) {
-  const F32 q = polynomial(z, -4.879797e-08f, -0.6459635f, 0.07968003f, -0.004601658f);
-  *s = fma(r, splat<F32>(1.5707964f), r * q);
-  *c = polynomial(z, 1.0f, -1.2337005f, 0.25366855f, -0.020855548f, 0.0008942427f);
+// sin and cos of 2 pi t, |t| <= 1/4. sin to 4 ULP, cos to 2^-23 (float32), 2^-52 (float64).
+FG_INLINE void sincos2pi(F32 t, F32* sin_t, F32* cos_t) {
+  const F32 z = t * t;
+  *sin_t = t * polynomial(z, 6.2831855f, -41.341766f, 81.608635f, -76.72798f, 40.875916f);
+  *cos_t = polynomial(z, 1.0f, -19.739208f, 64.939285f, -85.45034f, 60.079037f, -24.538853f);
 }
-FG_INLINE void sincos_eighth(F64 r, F64 z, F64* s, F64* c) {
-  const F64 q = polynomial(z, 6.122938749129154e-17, -0.6459640975062463, 0.07969262624616692,
-                           -0.004681754135314739, 0.00016044118472567195, -3.5988427112884577e-06,
-                           5.691926149797779e-08, -6.62743086269184e-10);
-  *s = fma(r, splat<F64>(1.5707963267948966), r * q);
-  *c = polynomial(z, 1.0, -1.2337005501361697, 0.25366950790104026, -0.020863480763091753,
-                  0.0009192602706500891, -2.5202006319862355e-05, 4.709165218795045e-07,
-                  -5.965590685671348e-09, -3.551675051034318e-10);
-}
-
-// sin and cos of t quarter turns, |t| <= 4. 2 ULP.
-template <class V>
-FG_INLINE void sincos_quarters(V t, V* sin_t, V* cos_t) {
-  typedef typename Lanes<V>::Uint Uint;
-  constexpr int top = sizeof(typename Lanes<V>::type) * 8 - 1;
-  const V k = t + rounding(t), r = t - (k - rounding(t)), z = r * r;
-  V s, c;
-  sincos_eighth(r, z, &s, &c);
-  // Odd quarters swap the two; sin is negative in quarters 2 and 3, cos in 1 and 2.
-  const Uint quarter = (Uint)k;
-  const auto odd = (quarter & 1) != 0;
-  const Uint sign = Uint{} + ((typename Lanes<V>::Bits)1 << top);
-  *sin_t = (V)((Uint)(odd ? c : s) ^ ((quarter << (top - 1)) & sign));
-  *cos_t = (V)((Uint)(odd ? s : c) ^ (((quarter + 1) << (top - 1)) & sign));
+FG_INLINE void sincos2pi(F64 t, F64* sin_t, F64* cos_t) {
+  const F64 z = t * t;
+  *sin_t = t * polynomial(z, 6.283185307179586, -41.341702240399755, 81.60524927607362,
+                          -76.70585975282492, 42.058693925428685, -15.0946416761179,
+                          3.8199280942271643, -0.7177337921413454, 0.10089695501646812);
+  *cos_t = polynomial(z, 1.0, -19.739208802178716, 64.93939402266828, -85.45681720669151,
+                      60.24464137164672, -26.426256769631195, 7.903535871103938,
+                      -1.7143794371382703, 0.28185225938435093, -0.03521960463814676);
 }
 
 }  // namespace FASTGEN_TARGET

@@ -45,7 +45,7 @@ int sincos2pi(fg_dtype dtype, int64_t size, const void* x, void* sin, void* cos)
     typedef decltype(zero) T;
     for_vectors<T>(size, [&](int64_t i, auto lanes) {
       typename Compute<T>::type s, c;
-      sincos_quarters(load((const T*)x, i, lanes) * 4.0f, &s, &c);
+      sincos2pi(load((const T*)x, i, lanes), &s, &c);
       store((T*)sin, i, s, lanes);
       store((T*)cos, i, c, lanes);
     });

@@ -34,11 +34,11 @@ Example:
 array([0., 0.])
 
 Args:
-    x: array of normal positive numbers; float32 or float64.
+    x: array of normal, finite, positive numbers; float32 or float64.
     out: array of x's shape and dtype to write to; may be x.
 
 Returns:
-    Array of x's shape and dtype; undefined for zero, negative and subnormal x.
+    Array of x's shape and dtype; undefined for other x.
 
 Raises:
     ValueError: x is neither float32 nor float64.
@@ -54,7 +54,7 @@ Example:
 (array([0., 0.]), array([1., 1.]))
 
 Args:
-    x: array of numbers in [-1, 1]; float32 or float64.
+    x: array of numbers in [-1/4, 1/4]; float32 or float64.
     out: tuple of two arrays of x's shape and dtype for the results.
 
 Returns:

@@ -13,7 +13,7 @@ namespace {
 void functions(fg_dtype dtype, int64_t size, int64_t offset) {
   const int64_t bytes = size * kSizes[dtype];
   Exact x(bytes, offset), e(bytes, offset), l(bytes, offset), s(bytes, offset), c(bytes, offset);
-  for (int64_t i = 0; i < size; ++i) put(dtype, x.data(), i, (1 + i % 64) / 64.0);
+  for (int64_t i = 0; i < size; ++i) put(dtype, x.data(), i, (1 + i % 64) / 256.0);
   CHECK(!fg_exp(dtype, size, x.data(), e.data()));
   CHECK(!fg_log(dtype, size, x.data(), l.data()));
   CHECK(!fg_sincos2pi(dtype, size, x.data(), s.data(), c.data()));
