@@ -3,7 +3,7 @@
 #include "python/array.h"
 #include "python/module.h"
 
-namespace fastgen::python {
+namespace fastgen::python::elementary {
 namespace {
 
 constexpr const char* kExpDoc = R"(e**x by the kernels' own vector math, on one thread.
@@ -98,7 +98,7 @@ py::tuple sincos2pi(py::object value, py::object out) {
 
 }  // namespace
 
-void bind_elementary(py::module_& m) {
+void bind(py::module_& m) {
   m.def(
       "exp", [](py::object x, py::object out) { return map("exp", fg_exp, x, out); }, py::arg("x"),
       py::kw_only(), py::arg("out") = py::none(), kExpDoc);
@@ -109,4 +109,4 @@ void bind_elementary(py::module_& m) {
         kSincosDoc);
 }
 
-}  // namespace fastgen::python
+}  // namespace fastgen::python::elementary

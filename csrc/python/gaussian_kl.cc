@@ -4,7 +4,7 @@
 #include "python/array.h"
 #include "python/module.h"
 
-namespace fastgen::python {
+namespace fastgen::python::gaussian_kl {
 namespace {
 
 constexpr const char* kDoc =
@@ -93,11 +93,11 @@ py::tuple kl_grad(py::object mean_, py::object log_var_, py::object d_kl_, py::o
 
 }  // namespace
 
-void bind_gaussian_kl(py::module_& m) {
+void bind(py::module_& m) {
   m.def("gaussian_kl", kl, py::arg("mean"), py::arg("log_var"), py::kw_only(),
         py::arg("out") = py::none(), kDoc);
   m.def("gaussian_kl_grad", kl_grad, py::arg("mean"), py::arg("log_var"), py::arg("d_kl"),
         py::kw_only(), py::arg("out") = py::none(), kGradDoc);
 }
 
-}  // namespace fastgen::python
+}  // namespace fastgen::python::gaussian_kl

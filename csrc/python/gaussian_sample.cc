@@ -4,7 +4,7 @@
 #include "python/array.h"
 #include "python/module.h"
 
-namespace fastgen::python {
+namespace fastgen::python::gaussian_sample {
 namespace {
 
 constexpr const char* kDoc = R"(Draws from a diagonal Gaussian by the reparameterisation trick.
@@ -92,11 +92,11 @@ py::array sample_grad(py::object log_var_, py::object seed_, py::object d_z_, py
 
 }  // namespace
 
-void bind_gaussian_sample(py::module_& m) {
+void bind(py::module_& m) {
   m.def("gaussian_sample", sample, py::arg("mean"), py::arg("log_var"), py::arg("seed"),
         py::kw_only(), py::arg("out") = py::none(), kDoc);
   m.def("gaussian_sample_grad", sample_grad, py::arg("log_var"), py::arg("seed"), py::arg("d_z"),
         py::kw_only(), py::arg("out") = py::none(), kGradDoc);
 }
 
-}  // namespace fastgen::python
+}  // namespace fastgen::python::gaussian_sample

@@ -4,7 +4,7 @@
 #include "python/array.h"
 #include "python/module.h"
 
-namespace fastgen::python {
+namespace fastgen::python::gaussian_sample_kl {
 namespace {
 
 constexpr const char* kDoc = R"(gaussian_sample and gaussian_kl in one pass over mean and log_var.
@@ -108,7 +108,7 @@ py::tuple sample_kl_grad(py::object mean_, py::object log_var_, py::object seed_
 
 }  // namespace
 
-void bind_gaussian_sample_kl(py::module_& m) {
+void bind(py::module_& m) {
   m.def("gaussian_sample_kl", sample_kl, py::arg("mean"), py::arg("log_var"), py::arg("seed"),
         py::kw_only(), py::arg("out") = py::none(), kDoc);
   m.def("gaussian_sample_kl_grad", sample_kl_grad, py::arg("mean"), py::arg("log_var"),
@@ -116,4 +116,4 @@ void bind_gaussian_sample_kl(py::module_& m) {
         py::arg("out") = py::none(), kGradDoc);
 }
 
-}  // namespace fastgen::python
+}  // namespace fastgen::python::gaussian_sample_kl

@@ -12,11 +12,11 @@ PYBIND11_MODULE(core, m) {
 
 Arrays may be unaligned; those that are not C-contiguous are copied. Kernels run without the GIL on
 threads() threads and their results do not depend on how many.)";
-  bind_gaussian_sample(m);
-  bind_gaussian_kl(m);
-  bind_gaussian_sample_kl(m);
-  bind_random_normal(m);
-  bind_elementary(m);
-  bind_roofline(m);
-  bind_runtime(m);
+  gaussian_sample::bind(m);
+  gaussian_kl::bind(m);
+  gaussian_sample_kl::bind(m);
+  random_normal::bind(m);
+  elementary::bind(m);
+  roofline::bind(m);
+  runtime::bind(m);
 }

@@ -1,15 +1,26 @@
-// Each kernel's file adds its functions to fastgen.core.
+// Each file adds its functions to fastgen.core. setup.py compiles the files of this folder together,
+// so what a file keeps to itself lives in a namespace of its own name.
 #pragma once
 #include <pybind11/pybind11.h>
 
-namespace fastgen::python {
-
-void bind_gaussian_sample(pybind11::module_& m);
-void bind_gaussian_kl(pybind11::module_& m);
-void bind_gaussian_sample_kl(pybind11::module_& m);
-void bind_random_normal(pybind11::module_& m);
-void bind_elementary(pybind11::module_& m);
-void bind_roofline(pybind11::module_& m);
-void bind_runtime(pybind11::module_& m);
-
-}  // namespace fastgen::python
+namespace fastgen::python::gaussian_sample {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::gaussian_kl {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::gaussian_sample_kl {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::random_normal {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::elementary {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::roofline {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::runtime {
+void bind(pybind11::module_& m);
+}

@@ -6,7 +6,7 @@
 #include "python/array.h"
 #include "python/module.h"
 
-namespace fastgen::python {
+namespace fastgen::python::random_normal {
 namespace {
 
 constexpr const char* kDoc = R"(Standard normal noise, equal to tf.random.stateless_normal.
@@ -127,10 +127,10 @@ py::array philox(py::object counter_, py::object key_) {
 
 }  // namespace
 
-void bind_random_normal(py::module_& m) {
+void bind(py::module_& m) {
   m.def("random_normal", random_normal, py::arg("shape"), py::arg("seed"),
         py::arg("dtype") = "float32", py::kw_only(), py::arg("out") = py::none(), kDoc);
   m.def("philox", philox, py::arg("counter"), py::arg("key"), kPhiloxDoc);
 }
 
-}  // namespace fastgen::python
+}  // namespace fastgen::python::random_normal

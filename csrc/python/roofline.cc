@@ -4,7 +4,7 @@
 #include "python/array.h"
 #include "python/module.h"
 
-namespace fastgen::python {
+namespace fastgen::python::roofline {
 namespace {
 
 constexpr const char* kTriadDoc = R"(STREAM triad, a = b + scale * c: what memory bandwidth allows.
@@ -81,9 +81,9 @@ double fma_peak(int64_t panels, int64_t iterations) {
 
 }  // namespace
 
-void bind_roofline(py::module_& m) {
+void bind(py::module_& m) {
   m.def("triad", triad, py::arg("a"), py::arg("b"), py::arg("c"), py::arg("scale"), kTriadDoc);
   m.def("fma_peak", fma_peak, py::arg("panels"), py::arg("iterations"), kFmaDoc);
 }
 
-}  // namespace fastgen::python
+}  // namespace fastgen::python::roofline

@@ -3,7 +3,7 @@
 #include "python/array.h"
 #include "python/module.h"
 
-namespace fastgen::python {
+namespace fastgen::python::runtime {
 namespace {
 
 constexpr const char* kIsaDoc = R"(The instruction set that the kernels run on.
@@ -87,7 +87,7 @@ void set_threads(int n) {
 
 }  // namespace
 
-void bind_runtime(py::module_& m) {
+void bind(py::module_& m) {
   m.def("isa", [] { return fg_isa(); }, kIsaDoc);
   m.def("isas", isas, kIsasDoc);
   m.def("set_isa", set_isa, py::arg("name"), kSetIsaDoc);
@@ -95,4 +95,4 @@ void bind_runtime(py::module_& m) {
   m.def("set_threads", set_threads, py::arg("n"), kSetThreadsDoc);
 }
 
-}  // namespace fastgen::python
+}  // namespace fastgen::python::runtime
