@@ -75,7 +75,7 @@ def find_tensorflow():
 
 
 def find_cuda():
-    """Whether to build the .cu files; an error if they are demanded and cannot be built."""
+    """Whether to build .cu files; an error if they are demanded and cannot be built."""
     wish = os.environ.get("FASTGEN_CUDA", "")
     if wish not in ("", "0", "1"):
         raise PlatformError(f"FASTGEN_CUDA must be 0 or 1. Received: {wish}")
@@ -103,6 +103,7 @@ class Builder:
         banner = subprocess.run([*self.cxx, "--version"], capture_output=True, text=True)
         self.compiler = banner.stdout.splitlines()[0].strip()
         self.pool = ThreadPoolExecutor(jobs)
+        self.compiled = set()  # suffixes of the sources
 
     def run(self, name, output, inputs, command, context):
         """Runs `command` unless `output` was made by it, in this context, from these inputs."""
@@ -115,7 +116,7 @@ class Builder:
         for path in (output, receipt):
             path.parent.mkdir(parents=True, exist_ok=True)
         receipt.unlink(missing_ok=True)
-        print(f"  {name}", flush=True)
+        print(f"  {name}\n", end="", flush=True)  # in one piece, whatever other threads print
         # A running process may have the old file mapped: never write into it.
         part = output.with_name(output.name + ".part")
         started = time.time()
@@ -140,6 +141,7 @@ class Builder:
             names = depfile.read_text().replace("\\\n", " ").removeprefix("object:")
             inputs = [source, *map(Path, names.split())]
         name = f"{variant}/{source.name}"
+        self.compiled.add(source.suffix)
         return self.pool.submit(self.run, name, target, inputs, command, context)
 
     def link(self, output, objects, flags, context=""):
@@ -188,7 +190,7 @@ class BuildNative(build_ext):
     def build(self):
         builder = Builder(self.parallel or len(os.sched_getaffinity(0)))
         folder, version = find_tensorflow()
-        cuda = find_cuda()
+        find_cuda()  # for its errors: there are no .cu files yet
         # The slowest first: TensorFlow's headers take most of the time.
         glue = self.compile_glue(builder, folder, version) if folder else []
         module = self.compile_module(builder)
@@ -201,7 +203,7 @@ class BuildNative(build_ext):
         objects = results([*core, *glue, *module])
         core, rest = objects[: len(core)], objects[len(core) :]
         self.link_all(builder, core, rest[: len(glue)], rest[len(glue) :], folder)
-        self.write_build_info(builder, version if glue else None, cuda)
+        self.write_build_info(builder, version if glue else None)
 
     def compile_glue(self, builder, folder, version):
         flags = [*TENSORFLOW, "-isystem", str(folder / "include")]
@@ -246,12 +248,12 @@ class BuildNative(build_ext):
         path = self.package_folder() / Path(self.get_ext_filename("fastgen.core")).name
         builder.link(path, module, [*needs_core, "-Wl,-rpath,$ORIGIN/lib"])
 
-    def write_build_info(self, builder, tensorflow, cuda):
+    def write_build_info(self, builder, tensorflow):
         info = {
             "abi": abi_version(),
             "tensorflow": tensorflow,
             "isas": list(ISAS),
-            "cuda": cuda,
+            "cuda": ".cu" in builder.compiled,
             "compiler": builder.compiler,
         }
         path = self.package_folder() / "lib/build.json"
