@@ -17,6 +17,9 @@ class GaussianLatent(Sampling):
     `z = mean + exp(log_var / 2) * noise`, and the loss
     `kl_weight * mean(-1/2 * sum(1 + log_var - exp(log_var) - mean**2, axis=-1))`
 
+    The mean KL, without the weight, is logged as `kl` by the first layer, which Keras names
+    `gaussian_latent`, and as `NAME_kl` by one of another name.
+
     The noise is that of `Sampling`. The loss is computed in float32 at least, whatever the dtype
     policy.
 
@@ -71,7 +74,10 @@ class GaussianLatent(Sampling):
             autocast=False,
             name="kl_weight",
         )
-        self.kl_tracker = keras.metrics.Mean(name="kl")
+        # A model's logs have one entry a name, so a second layer's must differ. By the layer's name
+        # alone, so that a loaded or cloned layer logs as before.
+        sole = self.name == "gaussian_latent"
+        self.kl_tracker = keras.metrics.Mean(name="kl" if sole else f"{self.name}_kl")
 
     def call(self, inputs, seed=None):
         """Sample, and add the loss."""

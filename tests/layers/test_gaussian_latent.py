@@ -73,11 +73,11 @@ def test_warm_up(path):
     x = np.ones([8, 10], "float32")
     logs = model.fit(x, x, epochs=3, verbose=0, callbacks=[WarmUp()]).history
     assert logs["loss"][0] == 0
-    np.testing.assert_allclose(np.array(logs["loss"]) / logs["kl"], [0, 0.5, 1], rtol=1e-5)
+    np.testing.assert_allclose(np.array(logs["loss"]) / logs["latent_kl"], [0, 0.5, 1], rtol=1e-5)
 
 
 def test_kl_is_logged():
-    layer = GaussianLatent(kl_weight=3.0)
+    layer = GaussianLatent(kl_weight=3.0, name="gaussian_latent")  # Keras' name for the first
     model = model_of(layer)
     model.compile("nadam", "mse")
     x = np.random.default_rng(0).standard_normal([25, 10]).astype("float32")
@@ -88,6 +88,20 @@ def test_kl_is_logged():
     np.testing.assert_allclose(logs["kl"], expected, rtol=1e-5)
     history = model.fit(x, x, validation_data=(x, x), verbose=0).history
     assert {"kl", "val_kl"} <= set(history)
+
+
+def test_two_layers_log_their_own_kl():
+    keras.utils.clear_session()  # counts the layers of a class from 0 again
+    inputs = keras.Input([2])
+    zeros = keras.layers.Rescaling(0.0)(inputs)
+    layers = [GaussianLatent(), GaussianLatent(), GaussianLatent(name="top")]
+    model = keras.Model(inputs, [layer([inputs, zeros]) for layer in layers])
+    for one in (model, keras.models.clone_model(model)):
+        one.compile("sgd")
+        logs = one.evaluate(np.ones([4, 2]), verbose=0, return_dict=True)
+        assert {"kl", "gaussian_latent_1_kl", "top_kl"} <= set(logs)
+        assert [logs[name] for name in ("kl", "gaussian_latent_1_kl", "top_kl")] == [1, 1, 1]
+        assert logs["loss"] == 3
 
 
 def test_weight_and_kl_survive_saving(path, tmp_path):
