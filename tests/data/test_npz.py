@@ -1,6 +1,4 @@
-import doctest
 import io
-import math
 import tracemalloc
 import zipfile
 
@@ -36,52 +34,6 @@ def archive(path, member, file_size=None, compression=zipfile.ZIP_DEFLATED):
         if file_size is not None:
             file.filelist[0].file_size = file_size
     return path
-
-
-def test_digits():
-    x, y = fastgen.data.digits()
-    assert x.shape == (1797, 28, 28) and x.dtype == np.uint8
-    assert (x.min(), x.max()) == (0, 255)
-    assert y.shape == (1797,) and set(y) == set(range(10))
-
-
-def test_load_digits():
-    (x_train, y_train), (x_valid, y_valid) = fastgen.data.load("digits")
-    assert x_train.shape == (1617, 28, 28) and x_valid.shape == (180, 28, 28)
-    assert y_train.shape == (1617,) and y_valid.shape == (180,)
-    assert x_train.dtype == np.float32 and 0 <= x_train.min() < x_train.max() <= 1
-    (as_bytes, _), _ = fastgen.data.load("digits", dtype="uint8")
-    np.testing.assert_array_equal(as_bytes, np.rint(x_train * 255))
-
-
-@pytest.mark.parametrize("size", [(8, 8), (28, 28), (3, 5), (1, 1), (16, 9)])
-@pytest.mark.parametrize("source", [(8, 8), (1, 4), (2, 1)])
-def test_resize_equals_tensorflow(source, size):
-    import tensorflow as tf
-
-    x = np.random.RandomState(1).random_sample((4, *source))
-    expected = tf.image.resize(x[..., None].astype("float32"), size)[..., 0]
-    assert_close(fastgen.data.resize(x, *size), expected, "float32")
-
-
-@given(st.integers(1, 200), st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1))
-def test_split_is_a_partition(n, validation_split, seed):
-    train, valid = fastgen.data.split(n, validation_split, seed)
-    assert sorted([*train, *valid]) == list(range(n))
-    assert len(train) >= 1
-    assert len(valid) == 0 if validation_split == 0 or n == 1 else len(valid) >= 1
-
-
-def test_split_never_changes():
-    train, valid = fastgen.data.split(10, 0.3, seed=42)
-    assert valid.tolist() == [8, 1, 5]
-    assert train.tolist() == [0, 7, 2, 9, 4, 3, 6]
-
-
-@pytest.mark.parametrize("validation_split", [-0.1, 1, 2.5, math.nan])
-def test_split_out_of_range(validation_split):
-    with pytest.raises(ValueError, match=r"validation_split must be in .* Received"):
-        fastgen.data.split(10, validation_split)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -141,21 +93,6 @@ def test_not_an_npz(tmp_path, content):
     (tmp_path / "text.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"text\.npz is not an \.npz file"):
         fastgen.data.load(tmp_path / "text.npz")
-
-
-def test_load_of_an_unknown_source():
-    with pytest.raises(
-        ValueError, match=r"one of 'digits' or the path of an \.npz file.*'nonesuch'"
-    ):
-        fastgen.data.load("nonesuch")
-    with pytest.raises(FileNotFoundError):
-        fastgen.data.load("nonesuch.npz")
-
-
-@pytest.mark.parametrize("dtype", ["int32", "object"])
-def test_load_of_an_unknown_dtype(dtype):
-    with pytest.raises(ValueError, match=r"dtype must be uint8 or a float\. Received"):
-        fastgen.data.load("digits", dtype=dtype)
 
 
 HUGE = 3 << 30
@@ -237,8 +174,3 @@ def test_damaged_headers(tmp_path_factory, header):
     member = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
     with pytest.raises(ValueError, match=r"header\.npz"):
         fastgen.data.read_npz(archive(path, member))
-
-
-def test_examples_of_the_docstrings():
-    results = doctest.testmod(fastgen.data)
-    assert results.attempted and not results.failed
