@@ -128,6 +128,29 @@ def device_type():
     return (tf.DeviceSpec.from_string(scope).device_type if scope else None) or "GPU"
 
 
+def on_device_of_op(gradient):
+    """Make a registered gradient run where its op ran, or will run.
+
+    TensorFlow calls it in the scope of whoever asks for the gradient. On a machine with a GPU that
+    is the GPU, for which the backward kernel of an op that was placed on the CPU does not exist.
+
+    Args:
+        gradient: function `(op, *upstream)`, as `tf.RegisterGradient` takes it.
+    """
+
+    @functools.wraps(gradient)
+    def placed(op, *upstream):
+        import tensorflow as tf
+
+        device = op.outputs[0].device  # an op that a tape hands over has no device of its own
+        if not device or inside_xla():  # where XLA compiles for one device
+            return gradient(op, *upstream)
+        with tf.device(device):
+            return gradient(op, *upstream)
+
+    return placed
+
+
 def choose(op, dtype, device=None, xla=None):
     """`decide` in the present situation, without counting or warning."""
     asked = backend()

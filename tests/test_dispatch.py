@@ -175,6 +175,23 @@ def test_device(monkeypatch):
     assert found == ["GPU", "CPU", "GPU"]
 
 
+@pytest.mark.parametrize("graph", [False, True])
+def test_gradients_take_the_path_of_their_op(monkeypatch, graph):
+    """Where there is a GPU, and the op alone was placed on the CPU."""
+
+    def gradient():
+        x = tf.ones([1, 1])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            with tf.device("CPU:0"):
+                out = ops.gaussian_kl(x, x)
+        return tape.gradient(out, x)
+
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["a GPU"])
+    run = tf.function(gradient, autograph=False) if graph else gradient
+    assert path_of(run, "gaussian_kl_grad") == {FUSED}
+
+
 def test_doctor_lists_every_op_and_dtype(capsys):
     rows = fastgen.doctor()
     assert {(row["op"], row["dtype"]) for row in rows} == set(

@@ -64,12 +64,14 @@ def gaussian_kl_grad_composite(mean, log_var, d_kl):
 
 
 @tf.RegisterGradient("FastgenGaussianKl")
+@dispatch.on_device_of_op
 def _gradient(op, d_kl):
     mean, log_var = op.inputs
     return gaussian_kl_grad(mean, log_var, tf.convert_to_tensor(d_kl))
 
 
 @tf.RegisterGradient("FastgenGaussianKlGrad")
+@dispatch.on_device_of_op
 def _second_gradient(op, g_mean, g_log_var):
     g_mean, g_log_var = tf.convert_to_tensor(g_mean), tf.convert_to_tensor(g_log_var)
     return gaussian_kl_second_grad(*op.inputs, g_mean, g_log_var)

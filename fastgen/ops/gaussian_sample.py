@@ -78,6 +78,7 @@ def gaussian_sample_grad_from_z(mean, z, d_z):
 
 
 @tf.RegisterGradient("FastgenGaussianSample")
+@dispatch.on_device_of_op
 def _gradient(op, d_z):
     mean, log_var, seed = op.inputs
     d_z = tf.convert_to_tensor(d_z)
@@ -88,6 +89,7 @@ def _gradient(op, d_z):
 
 
 @tf.RegisterGradient("FastgenGaussianSampleGrad")
+@dispatch.on_device_of_op
 def _second_gradient(op, g):
     # The output is d_z * exp(log_var / 2) * noise / 2: linear in d_z, and half of it again
     # when differentiated by log_var.
@@ -105,5 +107,5 @@ def refuse_xla(op):
         raise NotImplementedError(
             f"{op.type}: its gradient cannot be taken inside XLA, where the noise of its seed is "
             "another. Take all derivatives inside the jitted function, or none. "
-            f"Received: {op.name}"
+            f"Received: an op of shape {op.outputs[0].shape}, run outside"
         )

@@ -88,6 +88,7 @@ def gaussian_sample_kl_grad_composite(mean, log_var, seed, d_z, d_kl, noise=None
 
 
 @tf.RegisterGradient("FastgenGaussianSampleKl")
+@dispatch.on_device_of_op
 def _gradient(op, d_z, d_kl):
     mean, log_var, seed = op.inputs
     d_z, d_kl = tf.convert_to_tensor(d_z), tf.convert_to_tensor(d_kl)
@@ -99,6 +100,7 @@ def _gradient(op, d_z, d_kl):
 
 
 @tf.RegisterGradient("FastgenGaussianSampleKlGrad")
+@dispatch.on_device_of_op
 def _second_gradient(op, g_mean, g_log_var):
     # The op is the sum of the two gradients, and so is its own gradient.
     refuse_xla(op)

@@ -18,6 +18,7 @@ from tests.ops.cases import (
     exact_noise,
     gradients,
     parameters,
+    second_gradients,
     weighted_sum,
 )
 from tests.tolerances import assert_close
@@ -222,6 +223,25 @@ def test_names_in_the_graph(fused):
     assert "gaussian_sample_kl" in names
 
 
+@each_op
+@pytest.mark.parametrize("tape", [True, False])
+def test_gradients_run_on_the_device_of_their_op(fused, name, tape):
+    def on_the_cpu(mean, log_var):
+        with tf.device("/CPU:0"):
+            return call(name, mean, log_var)
+
+    @tf.function
+    def run(mean, log_var):
+        if tape:  # takes the second derivative, too
+            return second_gradients(on_the_cpu, mean, log_var)
+        return tf.gradients(weighted_sum(on_the_cpu(mean, log_var)), [mean, log_var])
+
+    graph = run.get_concrete_function(*parameters((7, 10), tf.float32)).graph
+    ops = [op for op in graph.get_operations() if op.type.startswith("Fastgen")]
+    assert any(op.type.endswith("Grad") for op in ops)
+    assert {op.device for op in ops} == {"/device:CPU:0"}
+
+
 def test_seed_may_be_computed(path):
     mean, log_var = draw((3, 4), tf.float32, 1), draw((3, 4), tf.float32, 2)
     run = tf.function(lambda seed: fastgen.ops.gaussian_sample(mean, log_var, seed + 1))
@@ -241,3 +261,13 @@ def test_gradient_inside_xla_of_a_sample_drawn_outside(name):
     got = tf.function(lambda: tape.gradient(loss, (mean, log_var)), jit_compile=True)()
     for value, reference in zip(got, expected, strict=True):
         assert_close(value.numpy(), reference.numpy(), "float32", 1000)
+
+
+@pytest.mark.parametrize("name", ["gaussian_sample", "gaussian_sample_kl"])
+def test_second_derivative_inside_xla_of_a_sample_drawn_outside(fused, name):
+    mean, log_var = parameters((3, 4), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch((mean, log_var))
+        grads = gradients(functools.partial(call, name), mean, log_var)
+    with pytest.raises(NotImplementedError, match=r"inside XLA.*Received"):
+        tf.function(lambda: tape.gradient(grads[1], log_var), jit_compile=True)()
