@@ -6,49 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import fastgen
-from fastgen.cli import app
-
-IMAGES = np.random.RandomState(0).randint(0, 256, (10, 6, 5)).astype(np.uint8)
-
-
-@pytest.fixture
-def invoke(tmp_path, monkeypatch):
-    """Runs the command in an empty folder that holds `images.npz`."""
-    monkeypatch.chdir(tmp_path)
-    np.savez("images.npz", x=IMAGES, y=np.arange(10))
-    return lambda *arguments: CliRunner().invoke(app, list(arguments))
-
-
-def test_version(invoke):
-    result = invoke("--version")
-    assert result.exit_code == 0
-    assert result.output == f"fastgen {fastgen.__version__}\n"
-
-
-def test_help_is_quick(run_python):
-    """Neither TensorFlow nor Keras, which take seconds to import."""
-    heavy = "{'tensorflow', 'keras', 'matplotlib', 'sklearn'} & set(sys.modules)"
-    code = f"""
-import sys
-import fastgen.cli
-sys.argv = ["fastgen", "--help"]
-try:
-    fastgen.cli.main()
-finally:
-    print({heavy})
-"""
-    output = run_python(code)
-    assert "demo" in output and "doctor" in output
-    assert output.endswith("set()\n")
-
-
-def test_doctor(invoke):
-    result = invoke("doctor")
-    assert result.exit_code == 0
-    assert "gaussian_sample_kl" in result.output
+from tests.cli.conftest import IMAGES
 
 
 @pytest.mark.parametrize(
@@ -59,32 +19,26 @@ def test_doctor(invoke):
         (["--seed", "-5"], "--seed must be at least 0. Received: -5"),
         (["--seed", "4294967296"], "Seed must be between 0 and 2**32 - 1"),
         (["--data", "nonesuch.npz"], "nonesuch.npz: " + os.strerror(errno.ENOENT)),
-        (["--data", "nonesuch"], "one of 'digits' or the path of an .npz file"),
+        (["--data", "nonesuch"], "one of 'digits'"),
         (["--data", "text.npz"], "text.npz is not an .npz file"),
         (["--data", "one.npz"], "one.npz: one image is held out, so 2 are needed"),
         (["--data", "two_channels.npz"], "images must have 1 or 3 channels. Received: 2"),
-        (["--data", "."], os.strerror(errno.EISDIR)),
+        (["--data", "."], "Error: .: "),
         (["--out", "text.npz"], "--out must be a folder. Received: text.npz"),
         (["--out", "text.npz/folder"], os.strerror(errno.ENOTDIR)),
     ],
 )
-def test_wrong_arguments_of_demo(invoke, arguments, message):
+def test_wrong_arguments(invoke, assert_one_line, arguments, message):
     with open("text.npz", "w") as file:
         file.write("no archive")
     np.savez("one.npz", x=IMAGES[:1])
     np.savez("two_channels.npz", x=IMAGES[..., None].repeat(2, axis=-1))
     data = [] if "--data" in arguments else ["--data", "images.npz"]
     assert_one_line(invoke("demo", *data, *arguments), message)
-
-
-def assert_one_line(result, message):
-    assert result.exit_code == 2
-    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
-    assert message in result.stderr
     assert not os.path.exists("fastgen-demo/vae.png")
 
 
-def test_folder_that_cannot_be_written(invoke, monkeypatch):
+def test_folder_that_cannot_be_written(invoke, assert_one_line, monkeypatch):
     # Not by chmod: root may write anywhere.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     result = invoke("demo", "--data", "images.npz")
@@ -92,7 +46,7 @@ def test_folder_that_cannot_be_written(invoke, monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "sklearn"])
-def test_missing_package(invoke, monkeypatch, package):
+def test_missing_package(invoke, assert_one_line, monkeypatch, package):
     for name in [*sys.modules]:
         if name.split(".")[0] == package or name.startswith("fastgen.demo"):
             monkeypatch.delitem(sys.modules, name)
@@ -100,16 +54,9 @@ def test_missing_package(invoke, monkeypatch, package):
     assert_one_line(invoke("demo"), f"{package} is not installed: pip install 'fastgen[plots]'")
 
 
-def test_demo_without_tensorflow(invoke, monkeypatch):
+def test_without_tensorflow(invoke, assert_one_line, monkeypatch):
     monkeypatch.setattr(fastgen.native, "tensorflow_version", lambda: None)
     assert_one_line(invoke("demo"), "pip install 'fastgen[cpu]'")
-
-
-@pytest.mark.parametrize("arguments", [["demo", "--epochs", "many"], ["demo", "--nonesuch"], ["x"]])
-def test_unknown_arguments(invoke, arguments):
-    result = invoke(*arguments)
-    assert result.exit_code == 2
-    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize("seconds", [0, 1.5])

@@ -1,0 +1,44 @@
+"""How a command ends when it cannot do what it is told: with one line, and no traceback."""
+
+import contextlib
+import os
+
+import typer
+
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Ends the command with one line for what the user can mend; other errors keep a traceback."""
+    try:
+        yield
+        return
+    except ModuleNotFoundError as error:
+        package = str(error.name).split(".")[0]
+        if package not in ("matplotlib", "sklearn"):
+            raise
+        message = f"{package} is not installed: pip install 'fastgen[plots]'"
+    except ImportError as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except ValueError as error:
+        message = str(error)
+    typer.echo(f"Error: {' '.join(message.split())}", err=True)
+    raise typer.Exit(2)
+
+
+def check_at_least(option, value, least):
+    """Raises ValueError if the value of an option is too small."""
+    if value < least:
+        raise ValueError(f"{option} must be at least {least}. Received: {value}")
+
+
+def make_folder(out):
+    """Makes the folder and checks now, not after the training, that it can be written."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out must be a folder. Received: {out}")
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise ValueError(f"--out must be a folder that can be written. Received: {out}")
