@@ -14,8 +14,22 @@ TOLERANCES = {
 NOISE = 2e-6
 # Losses of two trainings with the same noise, step by step.
 TRAINING = 1e-5
-# float64 central differences with step 1e-5: truncation and rounding are both about 1e-10.
+# float64 central differences with this step: truncation and rounding are both about 1e-10.
+NUMERIC_STEP = 1e-5
 NUMERIC = (1e-6, 1e-8)
+# rtol of float32 results of the same formula, compiled or saved another way: a few roundings.
+SAME_FORMULA = 1e-6
+# rtol of what Keras logs: float32 running means over batches.
+LOGGED = 1e-5
+# rtol of a float64 mean over some hundred terms that are added up in another order.
+REORDERED_FLOAT64 = 1e-12
+# Standard errors that a statistic of random numbers may stray: by chance once in 16,000. The seeds
+# are fixed, so what passes once always passes.
+SIGMAS = 4
+# The same where a test has six statistics in all.
+SIGMAS_OF_SIX = 3
+# Likewise for the p-value of a Kolmogorov-Smirnov test.
+P_VALUE = 1e-3
 
 
 def dtype_name(dtype):

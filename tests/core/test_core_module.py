@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.core.cases import SEED, core, draw
+from tests.tolerances import SAME_FORMULA
 
 FUNCTIONS = [name for name in dir(core) if not name.startswith("_")]
 
@@ -87,6 +88,6 @@ def test_rooflines(isa, threads):
     for n in threads:
         core.set_threads(n)
         assert core.triad(a, b, c, 3.0) is a
-        np.testing.assert_allclose(a, b + 3.0 * c, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(a, b + 3.0 * c, rtol=SAME_FORMULA, atol=SAME_FORMULA)
     one = core.fma_peak(1, 1000)
     assert one > 0 and core.fma_peak(5, 1000) == 5 * one and core.fma_peak(0, 5) == 0

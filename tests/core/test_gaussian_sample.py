@@ -21,7 +21,7 @@ from tests.core.cases import (
     unaligned,
     unit,
 )
-from tests.tolerances import NUMERIC, assert_as_exact_as, assert_close
+from tests.tolerances import NUMERIC, NUMERIC_STEP, SIGMAS, assert_as_exact_as, assert_close
 
 
 @dtypes
@@ -183,7 +183,7 @@ def test_extreme_log_var(isa, dtype):
 
 def test_gradient_matches_differences(isa):
     mean, log_var, d_z = draw("float64", 100, 100, 100)
-    step = 1e-5
+    step = NUMERIC_STEP
     up, down = (core.gaussian_sample(mean, log_var + s, SEED) for s in (step, -step))
     rtol, atol = NUMERIC
     np.testing.assert_allclose(
@@ -195,5 +195,5 @@ def test_moments(isa):
     n = 1_000_000
     mean, log_var = np.full(n, 2.0, "float32"), np.full(n, np.log(9.0), "float32")
     z = core.gaussian_sample(mean, log_var, SEED).astype("float64")
-    assert abs(z.mean() - 2) < 4 * 3 / np.sqrt(n)
-    assert abs(z.std() - 3) < 4 * 3 / np.sqrt(2 * n)
+    assert abs(z.mean() - 2) < SIGMAS * 3 / np.sqrt(n)
+    assert abs(z.std() - 3) < SIGMAS * 3 / np.sqrt(2 * n)

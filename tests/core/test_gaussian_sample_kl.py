@@ -20,7 +20,7 @@ from tests.core.cases import (
     unaligned,
     unit,
 )
-from tests.tolerances import NUMERIC, assert_as_exact_as, assert_close
+from tests.tolerances import NUMERIC, NUMERIC_STEP, assert_as_exact_as, assert_close
 
 
 def inputs(dtype, shape):
@@ -188,8 +188,8 @@ def test_gradients_match_differences(isa):
 
     for col in range(10):
         step = np.zeros(10)
-        step[col] = 1e-5
+        step[col] = NUMERIC_STEP
         by_mean = loss(mean + step, log_var) - loss(mean - step, log_var)
         by_var = loss(mean, log_var + step) - loss(mean, log_var - step)
-        np.testing.assert_allclose(d_mean[:, col], by_mean / 2e-5, rtol, atol)
-        np.testing.assert_allclose(d_log_var[:, col], by_var / 2e-5, rtol, atol)
+        np.testing.assert_allclose(d_mean[:, col], by_mean / (2 * NUMERIC_STEP), rtol, atol)
+        np.testing.assert_allclose(d_log_var[:, col], by_var / (2 * NUMERIC_STEP), rtol, atol)

@@ -8,7 +8,7 @@ import tensorflow as tf
 import fastgen
 from fastgen.layers import GaussianLatent
 from tests.layers.cases import SEED, StockSampling, each_layer, inputs_of, model_of, state
-from tests.tolerances import assert_close
+from tests.tolerances import SAME_FORMULA, assert_close
 
 
 @each_layer
@@ -136,7 +136,7 @@ def test_remat_scope(path, layer_class, graph, mode):
         for _ in range(2):
             loss, grads = gradients(plain)
             again, grads_again = gradients(inside)
-            np.testing.assert_allclose(loss, again, rtol=1e-6)
+            np.testing.assert_allclose(loss, again, rtol=SAME_FORMULA)
             for one, other in zip(grads, grads_again, strict=True):
                 assert_close(one, other, "float32")
     assert state(plain) == state(inside) == [SEED, 2], "drawn once a call"
@@ -149,7 +149,7 @@ def test_keras_file(path, layer_class, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for _ in range(2):
-        np.testing.assert_allclose(model(x), loaded(x), rtol=1e-6)
+        np.testing.assert_allclose(model(x), loaded(x), rtol=SAME_FORMULA)
 
 
 @each_layer
@@ -209,6 +209,7 @@ def test_clones_and_layers_without_a_seed_draw_apart(layer_class):
 
 MIRRORED = """
 import numpy as np, keras, tensorflow as tf, fastgen
+from tests.tolerances import SIGMAS
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
 keras.utils.set_random_seed(1)
@@ -226,7 +227,7 @@ def run():
 
 values = map(strategy.experimental_local_results, run() + run())
 draws = [x.numpy().ravel() for each in values for x in each]
-assert np.max(np.abs(np.corrcoef(draws) - np.eye(8))) < 5 / np.sqrt(2000)
+assert np.max(np.abs(np.corrcoef(draws) - np.eye(8))) < SIGMAS / np.sqrt(2000)
 for replica in (0, 1):
     expected = fastgen.ops.gaussian_sample(*zeros, (3 + (replica << 32), 0)).numpy().ravel()
     np.testing.assert_array_equal(draws[replica], expected)

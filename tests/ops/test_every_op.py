@@ -21,7 +21,7 @@ from tests.ops.cases import (
     shapes,
     weighted_sum,
 )
-from tests.tolerances import NUMERIC, assert_as_exact_as, assert_close
+from tests.tolerances import NUMERIC, NUMERIC_STEP, assert_as_exact_as, assert_close
 
 
 def assert_gates(actual, stock, exact, dtype, n=1):
@@ -63,7 +63,7 @@ def test_gradient(path, name, shape, dtype):
 def test_gradient_against_differences(path, name):
     mean, log_var = parameters((3, 4), tf.float64)
     theoretical, numerical = tf.test.compute_gradient(
-        lambda m, v: weighted_sum(call(name, m, v)), [mean, log_var], delta=1e-5
+        lambda m, v: weighted_sum(call(name, m, v)), [mean, log_var], delta=NUMERIC_STEP
     )
     for actual, expected in zip(theoretical, numerical, strict=True):
         np.testing.assert_allclose(actual, expected, *NUMERIC)
