@@ -5,6 +5,7 @@ from fastgen import native
 native.require_tensorflow("fastgen.layers")
 
 from fastgen.layers.gaussian_latent import GaussianLatent  # noqa: E402
+from fastgen.layers.prior import GaussianMixture, Prior, StandardNormal  # noqa: E402
 from fastgen.layers.sampling import Sampling  # noqa: E402
 
-__all__ = ["GaussianLatent", "Sampling"]
+__all__ = ["GaussianLatent", "GaussianMixture", "Prior", "Sampling", "StandardNormal"]

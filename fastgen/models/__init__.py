@@ -1,0 +1,19 @@
+"""Models made of fastgen's layers: builders, and the training they need."""
+
+from fastgen import native
+
+native.require_tensorflow("fastgen.models")
+
+from fastgen.models import latent_space  # noqa: E402
+from fastgen.models.schedules import Cyclic, Schedule, Warmup  # noqa: E402
+from fastgen.models.vae import VariationalAutoencoder  # noqa: E402
+from fastgen.models.vae_builder import variational_autoencoder  # noqa: E402
+
+__all__ = [
+    "Cyclic",
+    "Schedule",
+    "VariationalAutoencoder",
+    "Warmup",
+    "latent_space",
+    "variational_autoencoder",
+]
