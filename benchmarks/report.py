@@ -215,6 +215,11 @@ def insert(readme, text):
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
+def block(results, picture, readme):
+    """What stands between the markers of the README."""
+    return f"{table(results)}\n\n![Speed relative to Keras]({_link(picture, readme)})"
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -226,7 +231,7 @@ def main(arguments=None):
         print(line)
     picture = options.results.with_suffix(".png")
     draw(results, picture)
-    text = f"{table(results)}\n\n![Speed relative to Keras]({_link(picture, options.readme)})"
+    text = block(results, picture, options.readme)
     options.readme.write_text(insert(options.readme.read_text(encoding="utf-8"), text), "utf-8")
     missed = [bar for row in results["rows"] for bar in row["bars"] if not bar["met"]]
     return len(missed) if options.check else 0

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -282,3 +284,21 @@ def test_committed_results_have_every_row():
         pytest.skip("no run has been committed")
     rows = json.loads(report.RESULTS.read_text())["rows"]
     assert [row["name"] for row in rows] == [case.name for case in CASES]
+
+
+def test_the_readme_shows_the_committed_results():
+    if not report.RESULTS.exists():
+        pytest.skip("no run has been committed")
+    found = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    text = report.block(found, report.RESULTS.with_suffix(".png"), report.README)
+    readme = report.README.read_text(encoding="utf-8")
+    assert readme == report.insert(readme, text), "benchmarks/report.py makes it anew"
+
+
+@pytest.mark.parametrize(("flags", "folder"), [([], "tests"), (["--benchmark-only"], "benchmarks")])
+def test_what_pytest_collects(flags, folder):
+    command = [sys.executable, "-m", "pytest", "-n", "0", "--collect-only", "-q", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-4000:]
+    folders = {line.partition("/")[0] for line in done.stdout.splitlines() if "::" in line}
+    assert folders == {folder}

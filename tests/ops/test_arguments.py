@@ -1,5 +1,7 @@
 """What the ops reject, in Python and in C++, and what they convert."""
 
+import functools
+
 import keras
 import ml_dtypes
 import numpy as np
@@ -10,11 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fastgen import native, ops
-from tests.ops.cases import OPS, SEED, array, call, call_composite, each_op
+from tests.ops.cases import OPS, SEED, array, call, call_composite, each_op, gradients
 from tests.tolerances import assert_close
 
 with_seed = pytest.mark.parametrize("name", [name for name in OPS if OPS[name][2]])
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
+SPECIALS = [np.nan, np.inf, -np.inf]
 shapes_of_any_rank = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=9)
 
 
@@ -23,14 +26,23 @@ def array_dtype(name):
 
 
 @each_op
-@given(shape=shapes_of_any_rank, dtype=st.sampled_from(FLOATS), key=st.integers(0, 2**32))
-def test_any_shape_and_dtype(name, shape, dtype, key):
-    mean, log_var = np.random.default_rng(key).normal(size=(2, *shape)).astype(array_dtype(dtype))
-    outputs = call(name, mean, log_var)
-    stock = call_composite(name, tf.constant(mean), tf.constant(log_var))
-    for out, plain in zip(outputs, stock, strict=True):
-        assert out.dtype == plain.dtype and out.shape == plain.shape
-        assert_close(array(out), array(plain), out.dtype, 9)
+@given(
+    shape=shapes_of_any_rank,
+    dtype=st.sampled_from(FLOATS),
+    key=st.integers(0, 2**32),
+    specials=st.lists(st.tuples(st.integers(0, 2**16), st.sampled_from(SPECIALS)), max_size=4),
+)
+def test_any_shape_dtype_and_value(name, shape, dtype, key, specials):
+    both = np.random.default_rng(key).normal(size=(2, *shape))
+    for at, special in specials if both.size else []:
+        both.flat[at % both.size] = special
+    mean, log_var = map(tf.constant, both.astype(array_dtype(dtype)))
+    plain = functools.partial(call_composite, name)
+    outputs = *call(name, mean, log_var), *gradients(functools.partial(call, name), mean, log_var)
+    stock = *plain(mean, log_var), *gradients(plain, mean, log_var)
+    for out, right in zip(outputs, stock, strict=True):
+        assert out.dtype == right.dtype and out.shape == right.shape
+        assert_close(array(out), array(right), out.dtype, 9)  # NaN and inf in the same places
 
 
 @each_op
