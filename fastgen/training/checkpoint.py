@@ -1,0 +1,70 @@
+"""Everything that a training needs to go on as if it had never stopped."""
+
+import tensorflow as tf
+
+
+class Checkpoints:
+    """Saves and restores the whole state of a compiled model, once an epoch.
+
+    The state is every weight, the state of every seed generator, and all that the optimizer has:
+    its slots, its iterations, its learning rate. What depends on the iterations, such as a
+    schedule, needs nothing more; neither does the order of the images (see `batches`).
+
+    A checkpoint appears in the folder whole or not at all.
+
+    Example:
+    >>> import tempfile
+    >>> import keras
+    >>> from fastgen.training import Checkpoints
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> model.compile("nadam", "mse")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoints = Checkpoints(folder, model)
+    ...     checkpoints.save(epoch=1)
+    ...     _ = model.layers[0].bias.assign([5.0])
+    ...     checkpoints.restore(), float(model.layers[0].bias[0])
+    (1, 0.0)
+
+    Args:
+        folder: Folder of its own, which need not exist.
+        model: Built and compiled Keras model.
+        keep: How many checkpoints to keep.
+    """
+
+    def __init__(self, folder, model, keep=2):
+        model.optimizer.build(model.trainable_variables)
+        variables = (*model.variables, *model.optimizer.variables)
+        self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        # By position: two Keras variables may have the same path.
+        self._checkpoint = tf.train.Checkpoint(
+            epoch=self._epoch, state=[variable.value for variable in variables]
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, str(folder), max_to_keep=keep, checkpoint_name="epoch"
+        )
+
+    @property
+    def latest(self):
+        """Path of the last checkpoint, or None."""
+        return self._manager.latest_checkpoint
+
+    def save(self, epoch):
+        """Saves the state after `epoch` whole epochs."""
+        self._epoch.assign(epoch)
+        self._manager.save(checkpoint_number=epoch)
+
+    def restore(self):
+        """Restores the last checkpoint; returns how many epochs it has seen.
+
+        Raises:
+            ValueError: There is none, or it is damaged, or it is that of another model.
+        """
+        if self.latest is None:
+            raise ValueError(f"{self._manager.directory} holds no checkpoint")
+        try:
+            self._checkpoint.restore(self.latest).assert_consumed()
+        except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
+            raise ValueError(
+                f"{self.latest} is damaged, or is the checkpoint of another model: {error}"
+            ) from error
+        return int(self._epoch.numpy())

@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fastgen.layers import GaussianLatent
+from fastgen.training import Checkpoints, batches
+
+X = np.random.RandomState(0).rand(20, 6).astype("float32")
+STEPS = 4
+
+
+class Autoencoder(keras.Model):
+    """State of every kind: weights, a seed generator, a tracked metric, the optimizer's slots."""
+
+    def __init__(self, units=4):
+        super().__init__()
+        self.inner = keras.layers.Dense(2 * units)
+        self.dropout = keras.layers.Dropout(0.2, seed=3)
+        self.latent = GaussianLatent(seed=4)
+        self.outer = keras.layers.Dense(6)
+
+    def call(self, x, training=None):
+        mean, log_var = keras.ops.split(self.dropout(self.inner(x), training=training), 2, axis=-1)
+        return self.outer(self.latent([mean, log_var]))
+
+
+def compiled(optimizer="nadam", units=4):
+    keras.utils.set_random_seed(1)
+    model = Autoencoder(units)
+    model(X[:1])
+    model.compile(optimizer, "mse", jit_compile=False)
+    return model
+
+
+def train(model, first_epoch, epochs):
+    data = batches(X, 5, first_epoch=first_epoch).map(lambda x: (x, x))
+    model.fit(
+        data,
+        epochs=epochs,
+        initial_epoch=first_epoch,
+        steps_per_epoch=STEPS,
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def state(model):
+    return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+
+
+@pytest.mark.parametrize("optimizer", ["nadam", "rmsprop"])
+def test_resumes_bit_for_bit(tmp_path, optimizer):
+    whole = compiled(optimizer)
+    train(whole, 0, 3)
+
+    broken = compiled(optimizer)
+    checkpoints = Checkpoints(tmp_path, broken)
+    train(broken, 0, 2)
+    checkpoints.save(2)
+    train(broken, 2, 4)  # what comes after the checkpoint is lost
+
+    resumed = compiled(optimizer)
+    resumed.inner.kernel.assign(resumed.inner.kernel * 0)
+    assert Checkpoints(tmp_path, resumed).restore() == 2
+    train(resumed, 2, 3)
+    for a, b in zip(state(resumed), state(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_keeps_the_last_two(tmp_path):
+    model = compiled()
+    checkpoints = Checkpoints(tmp_path / "deep" / "folder", model)
+    for epoch in range(5):
+        model.outer.bias.assign(np.full(6, epoch))
+        checkpoints.save(epoch)
+    assert checkpoints.restore() == 4
+    np.testing.assert_array_equal(model.outer.bias, np.full(6, 4))
+    kept = {path.stem for path in tmp_path.glob("deep/folder/*.index")}
+    assert kept == {"epoch-3", "epoch-4"}
+
+
+def test_folder_may_be_moved(tmp_path):
+    Checkpoints(tmp_path / "old", compiled()).save(3)
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert Checkpoints(tmp_path / "new", compiled()).restore() == 3
+
+
+def test_no_checkpoint(tmp_path):
+    checkpoints = Checkpoints(tmp_path, compiled())
+    assert checkpoints.latest is None
+    with pytest.raises(ValueError, match="holds no checkpoint"):
+        checkpoints.restore()
+
+
+def test_another_model(tmp_path):
+    Checkpoints(tmp_path, compiled()).save(1)
+    with pytest.raises(ValueError, match="is the checkpoint of another model"):
+        Checkpoints(tmp_path, compiled(units=3)).restore()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
+def test_damaged(tmp_path, damage):
+    checkpoints = Checkpoints(tmp_path, compiled())
+    checkpoints.save(1)
+    path = Path(f"{checkpoints.latest}.data-00000-of-00001")
+    data = path.read_bytes()
+    half = len(data) // 2
+    if damage == "gone":
+        path.unlink()
+    else:
+        rest = b"" if damage == "cut" else bytes([data[half] ^ 255]) + data[half + 1 :]
+        path.write_bytes(data[:half] + rest)
+    with pytest.raises(ValueError, match="damaged"):
+        Checkpoints(tmp_path, compiled()).restore()
