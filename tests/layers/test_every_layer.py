@@ -207,48 +207,6 @@ def test_clones_and_layers_without_a_seed_draw_apart(layer_class):
     assert not np.allclose(*draws)
 
 
-MIRRORED = """
-import numpy as np, keras, tensorflow as tf, fastgen
-from tests.tolerances import SIGMAS
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
-keras.utils.set_random_seed(1)
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-zeros = [tf.zeros([1000, 2])] * 2
-with strategy.scope():
-    layer = fastgen.layers.Sampling(seed=3)
-    layer.build([(None, 2), (None, 2)])
-
-@tf.function
-def run():
-    def inside_xla():
-        return tf.function(lambda: layer(zeros), jit_compile=True)()
-    return strategy.run(lambda: layer(zeros)), strategy.run(inside_xla)
-
-values = map(strategy.experimental_local_results, run() + run())
-draws = [x.numpy().ravel() for each in values for x in each]
-assert np.max(np.abs(np.corrcoef(draws) - np.eye(8))) < SIGMAS / np.sqrt(2000)
-for replica in (0, 1):
-    expected = fastgen.ops.gaussian_sample(*zeros, (3 + (replica << 32), 0)).numpy().ravel()
-    np.testing.assert_array_equal(draws[replica], expected)
-
-with strategy.scope():
-    inputs = keras.Input([4])
-    dense = keras.layers.Dense
-    z = fastgen.layers.GaussianLatent(seed=3)([dense(2)(inputs), dense(2)(inputs)])
-    model = keras.Model(inputs, dense(4)(z))
-    model.compile(keras.optimizers.Nadam(0.05), "mse")
-x = np.ones([64, 4])
-history = model.fit(x, x, epochs=3, batch_size=16, verbose=0).history
-assert history["loss"][-1] < history["loss"][0] and len(history["kl"]) == 3, history
-assert model.predict(x, verbose=0).shape == x.shape
-"""
-
-
-def test_replicas_draw_apart(run_python):
-    run_python(MIRRORED)
-
-
 @each_layer
 def test_seed_of_two_python_integers(layer_class):
     layer, inputs = layer_class(), inputs_of()
