@@ -121,6 +121,35 @@ FG_INLINE void store(T* base, int64_t index, F32 x, Lanes lanes) {
   store_raw(base, index, narrow(T{}, x), lanes);
 }
 
+// An array that a kernel fills and nobody reads at once. What is larger than the caches is written
+// past them, where vectors are aligned: its lines need not be read first. Gradients of sample + KL,
+// 65536x64 from DRAM: 2.36 -> 2.12 ns an element on one thread, 1.28 -> 1.14 on two. (Forward gains
+// nothing: it waits for arithmetic.)
+template <class T>
+struct Output {
+  T* base;
+  bool streamed;
+  Output from(int64_t index) const { return {base + index, streamed}; }
+};
+template <class T>
+FG_INLINE Output<T> output(void* base, int64_t size) {
+  return {(T*)base, size >= (16 << 20) / (int64_t)sizeof(T)};
+}
+
+template <class T, class V, class Lanes>
+FG_INLINE void store(const Output<T>& out, int64_t index, V x, Lanes lanes) {
+  store(out.base, index, x, lanes);
+}
+template <class T, class V>
+FG_INLINE void store(const Output<T>& out, int64_t index, V x, Whole whole) {
+  if constexpr (sizeof(T) >= sizeof(float)) {
+    if (out.streamed && (uintptr_t)(out.base + index) % kBytes == 0) {
+      return stream(out.base + index, x);
+    }
+  }
+  store(out.base, index, x, whole);
+}
+
 FG_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Calls body(index, lanes) over [0, size): whole vectors of T's compute type, then the part left.

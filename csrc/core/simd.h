@@ -190,6 +190,33 @@ FG_INLINE F64 scale(F64 x, F64 n) {
 #endif
 }
 
+// --- memory ---
+
+// To aligned memory past the caches. Other threads may see it only after fence_streams().
+FG_INLINE void stream(float* at, F32 x) {
+#if FG_TARGET == FG_TARGET_avx512
+  _mm512_stream_ps(at, x);
+#elif FG_TARGET == FG_TARGET_avx2
+  _mm256_stream_ps(at, x);
+#else
+  *(F32*)at = x;
+#endif
+}
+FG_INLINE void stream(double* at, F64 x) {
+#if FG_TARGET == FG_TARGET_avx512
+  _mm512_stream_pd(at, x);
+#elif FG_TARGET == FG_TARGET_avx2
+  _mm256_stream_pd(at, x);
+#else
+  *(F64*)at = x;
+#endif
+}
+FG_INLINE void fence_streams() {
+#ifdef __x86_64__
+  _mm_sfence();
+#endif
+}
+
 // --- lanes ---
 
 // Of each 64-bit lane the low halves of a and b, a's below b's.

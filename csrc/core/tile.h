@@ -31,6 +31,7 @@ FG_INLINE void parallel_for(const fg_threads* threads, int64_t panels, int64_t c
     const Body& run = *static_cast<const Body*>(arg);
     [[maybe_unused]] const GradualUnderflow kept;
     for (int64_t panel = begin; panel < end; ++panel) run(panel);
+    fence_streams();
   };
   void* const arg = const_cast<Body*>(&body);
   if (threads && panels > 1) {

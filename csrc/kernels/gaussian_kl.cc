@@ -35,12 +35,15 @@ int gaussian_kl_grad(const fg_threads* threads, fg_dtype dtype, int64_t rows, in
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
     typedef typename Lanes<V>::type K;
+    const Output<T> d_mean_out = output<T>(d_mean, rows * cols);
+    const Output<T> d_log_var_out = output<T>(d_log_var, rows * cols);
     for_matrix_tiles(threads, rows, cols, kElementCycles, [&](const Tile& tile) {
       alignas(64) K d_kl_tile[kTile];
       repeat_rows((const K*)d_kl, tile, d_kl_tile);
       const T *mean_tile = (const T*)mean + tile.first,
               *log_var_tile = (const T*)log_var + tile.first;
-      T *d_mean_tile = (T*)d_mean + tile.first, *d_log_var_tile = (T*)d_log_var + tile.first;
+      const Output<T> d_mean_tile = d_mean_out.from(tile.first);
+      const Output<T> d_log_var_tile = d_log_var_out.from(tile.first);
       for_vectors<T>(tile.size(), [&](int64_t i, auto lanes) {
         const V d_kl_i = load(d_kl_tile, i, lanes), mean_i = load(mean_tile, i, lanes);
         const V std_dev = exp(load(log_var_tile, i, lanes) * 0.5f);

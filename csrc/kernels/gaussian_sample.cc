@@ -33,9 +33,10 @@ int gaussian_sample_grad(const fg_threads* threads, fg_dtype dtype, int64_t size
   return for_dtype("gaussian_sample_grad", dtype, [&](auto storage) {
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
+    const Output<T> d_log_var_out = output<T>(d_log_var, size);
     for_tiles(threads, size, kNoiseCycles, [&](int64_t first, int64_t count) {
       const T *log_var_tile = (const T*)log_var + first, *d_z_tile = (const T*)d_z + first;
-      T* d_log_var_tile = (T*)d_log_var + first;
+      const Output<T> d_log_var_tile = d_log_var_out.from(first);
       for_noise<T>(philox, first, count, [&](int64_t i, V eps, auto lanes) {
         const V std_dev = exp(load(log_var_tile, i, lanes) * 0.5f);
         const V d_z_i = load(d_z_tile, i, lanes);

@@ -42,13 +42,16 @@ int gaussian_sample_kl_grad(const fg_threads* threads, fg_dtype dtype, int64_t r
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
     typedef typename Lanes<V>::type K;
+    const Output<T> d_mean_out = output<T>(d_mean, rows * cols);
+    const Output<T> d_log_var_out = output<T>(d_log_var, rows * cols);
     for_matrix_tiles(threads, rows, cols, kNoiseCycles, [&](const Tile& tile) {
       alignas(64) K d_kl_tile[kTile];
       repeat_rows((const K*)d_kl, tile, d_kl_tile);
       const T *mean_tile = (const T*)mean + tile.first,
               *log_var_tile = (const T*)log_var + tile.first,
               *d_z_tile = (const T*)d_z + tile.first;
-      T *d_mean_tile = (T*)d_mean + tile.first, *d_log_var_tile = (T*)d_log_var + tile.first;
+      const Output<T> d_mean_tile = d_mean_out.from(tile.first);
+      const Output<T> d_log_var_tile = d_log_var_out.from(tile.first);
       for_noise<T>(philox, tile.first, tile.size(), [&](int64_t i, V eps, auto lanes) {
         const V mean_i = load(mean_tile, i, lanes), d_z_i = load(d_z_tile, i, lanes);
         const V std_dev = exp(load(log_var_tile, i, lanes) * 0.5f);
