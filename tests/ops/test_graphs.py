@@ -215,6 +215,12 @@ loaded = tf.saved_model.load({str(tmp_path / "portable")!r})
 outputs = tf.nest.flatten(loaded.run(tf.constant(arrays["mean"]), tf.constant(arrays["log_var"])))
 for i, out in enumerate(outputs):
     assert_close(out, arrays[f"arr_{{i}}"], "float32")
+try:
+    loaded.run(tf.zeros([4, 10]), tf.zeros([1, 10]))  # stock ops would broadcast
+except tf.errors.InvalidArgumentError as error:
+    assert "mean and log_var must have the same shape" in str(error)
+else:
+    raise AssertionError("batches that differ must be refused")
 """)
 
 
