@@ -62,6 +62,19 @@ def test_weight_is_a_variable_that_is_not_trained(path):
     assert layer.get_config()["kl_weight"] == 0.5
 
 
+def test_weight_is_among_the_weights_of_the_model():
+    layer = GaussianLatent(kl_weight=0.5)
+    model = model_of(layer)
+    at = [variable is layer.kl_weight for variable in model.weights].index(True)
+    weights = model.get_weights()
+    assert weights[at] == 0.5
+    weights[at] = np.float32(0.25)
+    model.set_weights(weights)
+    assert layer.kl_weight.numpy() == 0.25
+    with pytest.raises(ValueError, match="length"):
+        model.set_weights(weights[:at] + weights[at + 1 :])
+
+
 def test_warm_up(path):
     class WarmUp(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
