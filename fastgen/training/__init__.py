@@ -6,5 +6,16 @@ native.require_tensorflow("fastgen.training")
 
 from fastgen.training.batches import batches, steps_per_epoch  # noqa: E402
 from fastgen.training.checkpoint import Checkpoints  # noqa: E402
+from fastgen.training.run import Run, load_model  # noqa: E402
+from fastgen.training.settings import VAESettings  # noqa: E402
+from fastgen.training.vae import train_vae  # noqa: E402
 
-__all__ = ["Checkpoints", "batches", "steps_per_epoch"]
+__all__ = [
+    "Checkpoints",
+    "Run",
+    "VAESettings",
+    "batches",
+    "load_model",
+    "steps_per_epoch",
+    "train_vae",
+]

@@ -1,0 +1,183 @@
+"""The folder of a training: what it was told, how far it got, and the model."""
+
+import contextlib
+import csv
+import dataclasses
+import fcntl
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fastgen.training.settings import VAESettings
+
+
+class Run:
+    """A training's folder: `config.json`, `history.csv`, `checkpoints` and `model.keras`.
+
+    Each file appears whole or not at all, so that the folder can be read, and the training resumed,
+    at whatever moment it was killed.
+
+    Example:
+    >>> import fastgen
+    >>> run = fastgen.training.train_vae(out="digits-vae", epochs=1, codings=2)
+    >>> run = fastgen.training.Run("digits-vae")
+    >>> run.epochs, run.settings.codings, run.model.generate(3, seed=1).shape
+    (1, 2, (3, 28, 28))
+
+    Args:
+        folder: Path of the folder, which need not exist.
+
+    Attributes:
+        folder: The same, as a `pathlib.Path`.
+        interrupted: Whether Ctrl-C ended the training that returned this object.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.interrupted = False
+        self._model = None
+
+    @property
+    def checkpoints(self):
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def resumable(self):
+        """Whether there is something to resume: TensorFlow writes this file last."""
+        return (self.checkpoints / "checkpoint").exists()
+
+    @property
+    def settings(self):
+        """`VAESettings` of the run.
+
+        Raises:
+            ValueError: The folder holds no run, or `config.json` is damaged.
+        """
+        path = self.folder / "config.json"
+        try:
+            return VAESettings(**json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(f"{self.folder} holds no run: config.json is missing") from None
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+
+    @settings.setter
+    def settings(self, settings):
+        text = json.dumps(dataclasses.asdict(settings), indent=2, ensure_ascii=False)
+        with self.replacing("config.json") as path:
+            path.write_text(text + "\n", encoding="utf-8")
+
+    @property
+    def history(self):
+        """One dict for each epoch: its number, counted from 1, the losses, and the seconds."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return []
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+
+    @history.setter
+    def history(self, rows):
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        with (
+            self.replacing("history.csv") as path,
+            open(path, "w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, columns or ["epoch"])
+            writer.writeheader()
+            writer.writerows(rows)
+
+    @property
+    def epochs(self):
+        """Whole epochs done so far."""
+        return len(self.history)
+
+    @property
+    def model(self):
+        """The model of the last epoch; after a kill it may be one of `MODEL_SECONDS` before."""
+        if self._model is None:
+            self._model = load_model(self.folder)
+        return self._model
+
+    @model.setter
+    def model(self, model):
+        self._model = model
+
+    def write_model(self):
+        """Writes `model.keras`."""
+        with self.replacing("model.keras") as path:
+            self._model.save(path)
+
+    def images_per_second(self, images):
+        """Median over the epochs of this run, of `images` each, but for the one that compiled."""
+        seconds = [row["seconds"] for row in self.history]
+        return images / float(np.median(seconds[1:] or seconds)) if seconds else float("nan")
+
+    @contextlib.contextmanager
+    def replacing(self, name):
+        """A path to write to, which takes the place of the file `name` once it has been written."""
+        path = self.folder / f"part.{name}"
+        try:
+            yield path
+            os.replace(path, self.folder / name)
+        finally:
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Keeps other processes from training in this folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"another process is training in {self.folder}") from None
+            yield
+
+
+def load_model(path):
+    """Loads the model of a run's folder or of a `.keras` file.
+
+    Example:
+    >>> import fastgen
+    >>> vae = fastgen.models.variational_autoencoder((8, 8), codings=2)
+    >>> vae.save("small.keras")
+    >>> fastgen.training.load_model("small.keras").generate(3).shape
+    (3, 8, 8)
+
+    Args:
+        path: Folder or file.
+
+    Returns:
+        `fastgen.models.VariationalAutoencoder`.
+
+    Raises:
+        FileNotFoundError: No such file or folder.
+        ValueError: A file that holds no such model, or is damaged.
+    """
+    import fastgen.models
+
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "model.keras").exists():
+            raise ValueError(f"{path} holds no run: model.keras is missing")
+        path = path / "model.keras"
+    with open(path, "rb") as file:
+        if path.suffix != ".keras" or not zipfile.is_zipfile(file):
+            raise ValueError(f"{path} is not a .keras file")
+    try:
+        model = keras.saving.load_model(path)
+    # Keras reads JSON, HDF5 and a zip, and each has errors of its own for bytes that make no sense.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be loaded: {error}") from error
+    if not isinstance(model, fastgen.models.VariationalAutoencoder):
+        raise ValueError(
+            f"{path} must hold a VariationalAutoencoder. Received: {type(model).__name__}"
+        )
+    return model
