@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from fastgen.layers import GaussianLatent, StandardNormal
 from fastgen.layers.gaussian_latent import weighing
+from fastgen.models.batches import InBatches
 from fastgen.models.images import check_images
 from fastgen.models.reconstruction import LOSSES, reconstruction_loss
 from fastgen.models.schedules import Schedule
@@ -93,7 +94,7 @@ class VariationalAutoencoder(keras.Model):
         self.image_shape = tuple(encoder.input_shape[1:])
         self.codings = encoder.output_shape[0][-1]
         self.prior = latent.prior or StandardNormal(self.codings)
-        self._posterior = None
+        self._posterior = self._images = None
         self.loss_scale = 1 / math.prod(self.image_shape) if reduction == "mean" else 1.0
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         scheduled = isinstance(beta, Schedule)
@@ -201,10 +202,8 @@ class VariationalAutoencoder(keras.Model):
         """
         self._check(x)
         if self._posterior is None:
-            model = keras.Model(self.encoder.inputs, self.encoder.outputs[:2])
-            # Its method, since Keras would take the model itself for a part of this one.
-            self._posterior = model.predict
-        return self._posterior(x, batch_size=batch_size, verbose=0)
+            self._posterior = InBatches(keras.Model(self.encoder.inputs, self.encoder.outputs[:2]))
+        return self._posterior(x, batch_size)
 
     def encode(self, x, batch_size=256):
         """Means of the codings, `(n, codings)`; arguments and errors as for `posterior`."""
@@ -229,7 +228,9 @@ class VariationalAutoencoder(keras.Model):
                 f"VariationalAutoencoder: codings must be (n, {self.codings}). "
                 f"Received: {codings.shape}"
             )
-        return self.decoder.predict(codings, batch_size=batch_size, verbose=0)
+        if self._images is None:
+            self._images = InBatches(self.decoder)
+        return self._images(codings, batch_size)
 
     def generate(self, n, seed=None):
         """Images of codings that are drawn from the prior.
