@@ -10,7 +10,18 @@ import warnings
 
 __version__ = "0.1.0"
 
-_MODULES = ("core", "data", "demo", "dispatch", "layers", "models", "native", "ops", "training")
+_MODULES = (
+    "core",
+    "data",
+    "demo",
+    "dispatch",
+    "layers",
+    "models",
+    "native",
+    "ops",
+    "plots",
+    "training",
+)
 _FUNCTIONS = {"doctor": "dispatch", "portable": "dispatch", "stats": "dispatch"}
 
 __all__ = ["__version__", *_MODULES, *_FUNCTIONS]

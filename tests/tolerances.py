@@ -14,6 +14,8 @@ TOLERANCES = {
 NOISE = 2e-6
 # Losses of two trainings with the same noise, step by step.
 TRAINING = 1e-5
+# Fréchet distance of a set to itself, relative to the trace of its covariance.
+FRECHET = 1e-6
 # float64 central differences with this step: truncation and rounding are both about 1e-10.
 NUMERIC_STEP = 1e-5
 NUMERIC = (1e-6, 1e-8)
@@ -23,6 +25,8 @@ SAME_FORMULA = 1e-6
 LOGGED = 1e-5
 # rtol of a float64 mean over some hundred terms that are added up in another order.
 REORDERED_FLOAT64 = 1e-12
+# Of 255 levels of grey: a float32 on the edge between two, computed in another order.
+GREY_LEVEL = 1
 # Standard errors that a statistic of random numbers may stray: by chance once in 16,000. The seeds
 # are fixed, so what passes once always passes.
 SIGMAS = 4
