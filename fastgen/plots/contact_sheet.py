@@ -47,13 +47,13 @@ def contact_sheet(model, images, labels=None, path=None, seed=0):
     labels = check_labels(op, labels, len(images))
     images = images[in_turn(labels, COLUMNS) if labels is not None else slice(COLUMNS)]
     drawn = as_pictures(op, generate(op, model, SAMPLE_ROWS * COLUMNS, seed))
-    blocks = [
-        Block(rows_of(drawn, COLUMNS), "Samples from the prior"),
-        reconstruction_block(op, model, images, "Images and their reconstructions"),
-    ]
-    pairs = min(LINES, len(images) // 2)
-    if pairs:
-        starts, ends = images[:pairs], images[pairs : 2 * pairs]
+    # No labels at the left: they would push aside all that has none.
+    pairs = reconstruction_block(op, model, images)
+    pairs.title, pairs.labels = "Images, and below them their reconstructions", []
+    blocks = [Block(rows_of(drawn, COLUMNS), "Samples from the prior"), pairs]
+    lines = min(LINES, len(images) // 2)
+    if lines:
+        starts, ends = images[:lines], images[lines : 2 * lines]
         title = "Interpolation between two images"
         blocks.append(interpolation_block(op, model, starts, ends, COLUMNS - 2, title=title))
     return finish(page(blocks), path)

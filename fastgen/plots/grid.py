@@ -99,11 +99,11 @@ def reconstructions(model, images, path=None):
     return finish(page([reconstruction_block("reconstructions", model, images)]), path)
 
 
-def reconstruction_block(op, model, images, title=None):
+def reconstruction_block(op, model, images):
     """Inputs above reconstructions."""
     inputs = as_pictures(op, images[:RECONSTRUCTIONS])
     outputs = as_pictures(op, reconstruct(op, model, images[:RECONSTRUCTIONS]))
-    return Block([list(inputs), list(outputs)], title, labels=["input", "reconstruction"])
+    return Block([list(inputs), list(outputs)], labels=["input", "reconstruction"])
 
 
 def reconstruct(op, model, images):

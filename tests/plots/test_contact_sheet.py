@@ -12,10 +12,12 @@ def test_three_blocks(model, digits):
     figure = fastgen.plots.contact_sheet(model, images, labels, seed=5)
     assert [axes.get_label() for axes in figure.axes] == [
         "Samples from the prior",
-        "Images and their reconstructions",
+        "Images, and below them their reconstructions",
         "Interpolation between two images",
     ]
     assert {axes.get_label() for axes in figure.axes} < set(texts(figure))
+    left, right = {axes.bbox.x0 for axes in figure.axes}, {axes.bbox.x1 for axes in figure.axes}
+    assert len(left) == len(right) == 1
     samples = cells(figure, (5, 12), (56, 56), number=0)
     expected = grey(model.generate(60, seed=5))
     np.testing.assert_array_equal(samples.reshape(expected.shape), expected)

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+import fastgen.models
 import fastgen.plots
 
 PLOTS = {
@@ -116,3 +117,18 @@ def test_without_matplotlib(run_python):
         "except ImportError as error:\n    print(error)"
     )
     assert output.strip().endswith("pip install 'fastgen[plots]'")
+
+
+@pytest.mark.parametrize("shape", [(9,), (6, 5), (6, 5, 1), (6, 5, 3)])
+def test_a_real_model_of_any_images(shape, tmp_path):
+    """The bytes are the same in between, whatever else the model has drawn."""
+    vae = fastgen.models.variational_autoencoder(shape, codings=3, hidden=(8,), seed=1)
+    images = np.random.RandomState(0).random_sample((12, *shape)).astype("float32")
+    labels = np.arange(12) % 2
+    for name in ("contact_sheet", "latent_map"):
+        plot = getattr(fastgen.plots, name)
+        plot(vae, images, labels, path=tmp_path / "one.png")
+        vae.generate(2)
+        vae.predict(images, verbose=0)
+        plot(vae, images, labels, path=tmp_path / "two.png")
+        assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
