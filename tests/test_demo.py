@@ -1,19 +1,24 @@
 import csv
+import io
 import itertools
+import re
 import signal
 
 import keras
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from rich.console import Console
 from typer.testing import CliRunner
 
 import fastgen.demo
 from fastgen.cli import app
+from fastgen.demo import PICTURES
 from fastgen.demo.comparison import Entrant, speed_ratio, step_rate, train_in_turns
 from fastgen.demo.latent import ROUNDS, check, time_in_turns
-from fastgen.demo.models import StockGaussianLatent, reconstruction_loss, variational_autoencoder
-from fastgen.demo.report import draw, latent_line, path_lines, speed_lines
+from fastgen.demo.models import StockGaussianLatent, reconstruction_loss
+from fastgen.demo.report import latent_line, path_lines, speed_lines, summary_table
+from fastgen.evaluation import Comparison
 from fastgen.interrupt import StopOnInterrupt
 from tests.tolerances import TRAINING, assert_close
 
@@ -38,8 +43,19 @@ def read_losses(out):
         return list(csv.DictReader(file))
 
 
-def test_demo_on_the_kernels(demo, fused):
-    result, out = demo(IMAGES, "--epochs", "3")
+@pytest.fixture
+def quick_features(monkeypatch):
+    """A few pixels in place of the features of a classifier, which would have to be trained."""
+    monkeypatch.setattr(
+        fastgen.demo,
+        "feature_extractor",
+        lambda *data, seed: lambda x: x.reshape(len(x), -1)[:, ::9].astype("float32"),
+    )
+
+
+def test_demo_on_the_kernels(demo, fused, quick_features):
+    images = np.tile(IMAGES, (3, 1, 1))  # 12 of them held out: enough to evaluate
+    result, out = demo(images, "--epochs", "3")
     assert result.exit_code == 0, result.output
     assert "gaussian_sample_kl" in result.output and "steps/s" in result.output
     assert "Latent layer alone, forward and gradients, 8×10, in graph: stock" in result.output
@@ -51,8 +67,14 @@ def test_demo_on_the_kernels(demo, fused):
     )
     assert np.all(np.diff(stock) < 0)
     np.testing.assert_allclose(ours, stock, rtol=TRAINING)
-    assert imread(out / "vae.png").shape[2] == 4
-    assert sorted(path.name for path in out.iterdir()) == ["losses.csv", "vae.png"]
+    assert all(imread(out / name).ndim == 3 for name in PICTURES.values())
+    assert sorted(path.name for path in out.iterdir()) == sorted(["losses.csv", *PICTURES.values()])
+    summary = result.output.partition("In the end")[2]
+    rows = re.findall(r"^│ (\w+).*│ +(\S+) │ +(\S+) │$", summary, re.MULTILINE)
+    assert [name for name, *_ in rows] == [
+        *("validation", "training", "Fréchet", "kernel", "precision", "recall")
+    ]
+    assert all(np.isfinite(float(value)) for _, *values in rows for value in values)
 
 
 def test_interrupt_leaves_what_was_made(demo, monkeypatch):
@@ -67,17 +89,52 @@ def test_interrupt_leaves_what_was_made(demo, monkeypatch):
     assert result.exit_code == 130
     assert result.stderr == f"Interrupted after 2 of 9 epochs; what was made is in {out}.\n"
     assert len(read_losses(out)) == 2
-    assert (out / "vae.png").exists()
+    assert all((out / name).exists() for name in PICTURES.values())
 
 
 @pytest.mark.parametrize("shape", [(8, 6), (8, 6, 1), (8, 6, 3)])
-def test_picture(tmp_path, shape):
-    _, encoder, decoder = variational_autoencoder(shape, StockGaussianLatent(seed=0))
-    images = np.random.RandomState(4).random_sample((2, *shape))
-    draw(tmp_path / "vae.png", images, encoder, decoder, seed=0, columns=12, sample_rows=3)
-    # 5 rows of an inch each; 2 columns, since there are 2 images, and their labels.
-    assert imread(tmp_path / "vae.png").shape == (500, 360, 4)
-    assert [path.name for path in tmp_path.iterdir()] == ["vae.png"]
+def test_both_models_have_what_pictures_need(shape):
+    for entrant in fastgen.demo.build(shape, seed=0):
+        vae = entrant.model
+        images = np.random.RandomState(4).random_sample((2, *shape)).astype("float32")
+        codings = vae.encode(images)
+        assert codings.shape == (2, 10)
+        drawn = vae.decode(codings)
+        assert drawn.shape == images.shape and drawn.min() >= 0 and drawn.max() <= 1
+        np.testing.assert_array_equal(vae.generate(3, seed=1), vae.generate(3, seed=1))
+
+
+def test_models_generate_the_same_images():
+    stock, ours = (entrant.model.generate(5, seed=2) for entrant in fastgen.demo.build((8, 6), 0))
+    np.testing.assert_allclose(ours, stock, rtol=TRAINING, atol=TRAINING)
+
+
+class Generator:
+    """A model that generates noise."""
+
+    def generate(self, n, seed):
+        return np.random.RandomState(seed).random_sample((n, 8, 6))
+
+
+def test_too_few_images_are_not_evaluated(quick_features):
+    entrants = [
+        Entrant(
+            name, Generator(), seconds=[1.0, 1.0], losses=[2, 1], valid_losses={2: {"loss": 3.0}}
+        )
+        for name in ("a", "b")
+    ]
+    train = IMAGES[:9] / np.float32(255), None
+    assert fastgen.demo.evaluate(entrants, train, train[0][:2], seed=0) is None
+    assert "Too few images" in text_of(summary_table(entrants, 5, None))
+    found = Comparison(8, 8, 12.25, 1.0, -0.5, 0.1, 0.25, 0.75, 0.9, "A note.")
+    text = text_of(summary_table(entrants, 5, [found, found]))
+    assert "A note." in text and all(value in text for value in ("12.2", "-0.5", "0.25", "0.75"))
+
+
+def text_of(table):
+    with io.StringIO() as file:
+        Console(file=file, width=100).print(table)
+        return file.getvalue()
 
 
 def test_the_paths_are_told():
@@ -94,7 +151,7 @@ def test_one_epoch_is_no_speed():
 
 def test_models():
     """Layers 784-150-100-[10]-100-150-784, with a bias for each unit."""
-    entrants, encoder, decoder = fastgen.demo.build((28, 28), seed=3)
+    entrants = fastgen.demo.build((28, 28), seed=3)
     stock, ours = (entrant.model for entrant in entrants)
     units = [784, 150, 100, 2 * 10], [10, 100, 150, 784]
     parameters = sum((a + 1) * b for side in units for a, b in itertools.pairwise(side))
@@ -102,9 +159,8 @@ def test_models():
     for a, b in zip(stock.trainable_weights, ours.trainable_weights, strict=True):
         np.testing.assert_array_equal(a, b)
     x = np.random.RandomState(1).random_sample((5, 28, 28)).astype("float32")
-    np.testing.assert_allclose(ours(x), stock(x), rtol=TRAINING, atol=TRAINING)
-    assert [part.shape for part in encoder(x)] == [(5, 10)] * 3
-    assert decoder(np.zeros((2, 10))).shape == (2, 28, 28)
+    drawn = keras.ops.sigmoid(stock(x))  # its output is logits
+    np.testing.assert_allclose(ours(x), drawn, rtol=TRAINING, atol=TRAINING)
 
 
 def test_the_stock_layer_is_the_formula():

@@ -16,7 +16,7 @@ def demo(
     ] = "digits",
     epochs: Annotated[int, typer.Option(help="Epochs for each of the two models.")] = 60,
     batch_size: Annotated[int, typer.Option(help="Images in a training step.")] = 32,
-    out: Annotated[Path, typer.Option(help="Folder for vae.png and losses.csv.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and losses.csv.")] = Path(
         "fastgen-demo"
     ),
     seed: Annotated[int, typer.Option(help="Of the weights, the noise and the batches.")] = 0,
@@ -29,10 +29,10 @@ def demo(
             check_at_least("--batch-size", batch_size, 1)
             check_at_least("--seed", seed, 0)
             fastgen.native.require_tensorflow("fastgen demo")
-            x_train, x_valid = _load_images(data, seed)
+            train, valid = _load_images(data, seed)
             make_folder(out)
             from fastgen.demo import run
-        finished = run(x_train, x_valid, epochs=epochs, batch_size=batch_size, out=out, seed=seed)
+        finished = run(train, valid, epochs=epochs, batch_size=batch_size, out=out, seed=seed)
     if finished != epochs:
         kept = f" after {finished} of {epochs} epochs; what was made is in {out}"
         typer.echo(f"Interrupted{kept if finished else ''}.", err=True)
@@ -42,11 +42,12 @@ def demo(
 def _load_images(data, seed):
     import fastgen.data
 
-    (x_train, _), (x_valid, _) = fastgen.data.load(data, seed=seed)
-    if len(x_valid) == 0:
+    train, valid = fastgen.data.load(data, seed=seed)
+    x_train = train[0]
+    if len(valid[0]) == 0:
         raise ValueError(
             f"{data}: one image is held out, so 2 are needed. Received: {len(x_train)}"
         )
     if x_train.ndim == 4 and x_train.shape[-1] not in (1, 3):
         raise ValueError(f"{data}: images must have 1 or 3 channels. Received: {x_train.shape[-1]}")
-    return x_train, x_valid
+    return train, valid

@@ -11,26 +11,32 @@ from rich.console import Console
 import fastgen
 from fastgen.demo.comparison import Entrant, copy_weights, train_in_turns
 from fastgen.demo.latent import time_in_turns
-from fastgen.demo.models import StockGaussianLatent, reconstruction_loss, variational_autoencoder
+from fastgen.demo.models import StockGaussianLatent, ours, stock
 from fastgen.demo.report import (
     TrainingProgress,
-    draw,
     latent_line,
     loss_table,
     path_lines,
     speed_lines,
+    summary_table,
     write_losses,
 )
+from fastgen.evaluation import compare, feature_extractor
 from fastgen.interrupt import StopOnInterrupt
 from fastgen.layers import GaussianLatent
+from fastgen.plots import contact_sheet
+
+GENERATED = 1000
+PICTURES = {"stock Keras": "stock.png", "fastgen": "fastgen.png"}
 
 
-def run(x_train, x_valid, *, epochs, batch_size, out, seed, console=None):
-    """Trains both models, prints what was measured, and writes `vae.png` and `losses.csv`.
+def run(train, valid, *, epochs, batch_size, out, seed, console=None):
+    """Trains both models, prints what was measured, and writes pictures and `losses.csv`.
 
     Args:
-        x_train: Float images `[n, height, width]` or `[n, height, width, channels]`.
-        x_valid: Images to validate on and to draw.
+        train: `(images, labels)`; float images `[n, height, width]` or
+            `[n, height, width, channels]`. Labels `[n]`, or None.
+        valid: The same, to validate on, to draw, and to evaluate against.
         epochs: Epochs for each model.
         batch_size: Images in a step.
         out: Folder to write into, which exists.
@@ -42,6 +48,7 @@ def run(x_train, x_valid, *, epochs, batch_size, out, seed, console=None):
     """
     start = time.perf_counter()
     console = console or Console()
+    x_train, x_valid = train[0], valid[0]
     steps = -(-len(x_train) // batch_size)
     shown = {int(epoch) for epoch in np.linspace(1, epochs, min(6, epochs)).round()}
     # Ctrl-C ends the training, not the command: what has been trained is still drawn.
@@ -51,7 +58,7 @@ def run(x_train, x_valid, *, epochs, batch_size, out, seed, console=None):
             f"{steps} steps of {batch_size} images an epoch",
             highlight=False,
         )
-        entrants, encoder, decoder = build(x_train.shape[1:], seed)
+        entrants = build(x_train.shape[1:], seed)
         progress = TrainingProgress(console, entrants, epochs, steps)
         with progress, contextlib.suppress(KeyboardInterrupt):
             train_in_turns(
@@ -66,35 +73,48 @@ def run(x_train, x_valid, *, epochs, batch_size, out, seed, console=None):
                 interrupt=interrupt,
             )
     finished = min(len(entrant.losses) for entrant in entrants)
+    if finished:
+        write_losses(Path(out, "losses.csv"), entrants)
+        for entrant in entrants:
+            contact_sheet(entrant.model, *valid, path=Path(out, PICTURES[entrant.name]), seed=seed)
     if finished == epochs:
         console.print(loss_table(entrants, sorted(shown)))
         paths = path_lines(fastgen.stats())  # of the training, without what is timed next
-        shape = min(batch_size, len(x_train)), encoder.outputs[-1].shape[-1]
+        shape = min(batch_size, len(x_train)), entrants[1].model.codings
         latent = latent_line(time_in_turns(latent_layers(seed), shape, seed), shape)
         for line in (*speed_lines(entrants, steps), latent, *paths):
             console.print(line, highlight=False, soft_wrap=line is latent)
-    if finished:
-        write_losses(Path(out, "losses.csv"), entrants)
-        draw(Path(out, "vae.png"), x_valid, encoder, decoder, seed)
-    if finished == epochs:
+        console.print(summary_table(entrants, steps, evaluate(entrants, train, x_valid, seed)))
         seconds = time.perf_counter() - start
-        wrote = f"Wrote {out}/vae.png and {out}/losses.csv; {seconds:.0f} s in all"
+        names = ", ".join([*PICTURES.values(), "losses.csv"])
+        wrote = f"Wrote {names} to {out}; {seconds:.0f} s in all"
         console.print(wrote, highlight=False, soft_wrap=True)
     return finished
 
 
 def build(image_shape, seed):
-    """Both models, compiled, with the same weights and noise; and our encoder and decoder."""
+    """Both models, compiled, with the same weights and noise."""
     entrants = []
-    for name, latent in latent_layers(seed).items():
+    for name, make in (("stock Keras", stock), ("fastgen", ours)):
         keras.utils.set_random_seed(seed)
-        vae, encoder, decoder = variational_autoencoder(image_shape, latent)
-        vae.compile(optimizer="nadam", loss=reconstruction_loss)
-        entrants.append(Entrant(name, vae))
+        entrants.append(Entrant(name, make(image_shape, seed)))
     copy_weights(entrants[0].model, entrants[1].model)
-    return entrants, encoder, decoder
+    return entrants
 
 
 def latent_layers(seed):
     """The two latent layers, new, by name."""
     return {"stock Keras": StockGaussianLatent(seed=seed), "fastgen": GaussianLatent(seed=seed)}
+
+
+def evaluate(entrants, train, x_valid, seed):
+    """A `Comparison` of each model's images with the held-out ones; none if those are too few."""
+    images, labels = train
+    try:
+        extractor = feature_extractor(*((images, labels) if labels is not None else ()), seed=seed)
+        return [
+            compare(x_valid, entrant.model.generate(GENERATED, seed), extractor, seed=seed)
+            for entrant in entrants
+        ]
+    except ValueError:
+        return None

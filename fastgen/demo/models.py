@@ -1,7 +1,9 @@
-"""The book's variational autoencoder, and its latent layer in stock Keras."""
+"""The book's variational autoencoder as a user of stock Keras would write it."""
 
 import keras
 from keras import layers, ops
+
+from fastgen.models import variational_autoencoder
 
 
 class StockGaussianLatent(layers.Layer):
@@ -28,32 +30,59 @@ def reconstruction_loss(x, logits):
     return ops.sum(bce, axis=list(range(1, len(bce.shape))))
 
 
-def variational_autoencoder(image_shape, latent, codings=10):
-    """Builds the 784-150-100-[10]-100-150-784 model (SELU, logits out) around a latent layer.
+class StockVAE(keras.Model):
+    """784-150-100-[10]-100-150-784, SELU, logits out.
 
     Args:
         image_shape: `(height, width)` or `(height, width, channels)`.
-        latent: Layer that maps `[mean, log_var]` to codings and adds the KL loss.
         codings: Units of the latent layer.
-
-    Returns:
-        `(vae, encoder, decoder)`. The encoder returns `[mean, log_var, z]`, the decoder logits.
+        seed: Of the noise.
     """
-    dense = {"activation": "selu", "kernel_initializer": "lecun_normal"}
-    images = keras.Input(image_shape)
-    x = layers.Flatten()(images)
-    pixels = x.shape[-1]
-    x = layers.Dense(150, **dense)(x)
-    x = layers.Dense(100, **dense)(x)
-    mean = layers.Dense(codings, name="mean")(x)
-    log_var = layers.Dense(codings, name="log_var")(x)
-    encoder = keras.Model(images, [mean, log_var, latent([mean, log_var])], name="encoder")
 
-    z = keras.Input((codings,))
-    x = layers.Dense(100, **dense)(z)
-    x = layers.Dense(150, **dense)(x)
-    x = layers.Dense(pixels)(x)
-    decoder = keras.Model(z, layers.Reshape(image_shape)(x), name="decoder")
+    def __init__(self, image_shape, codings=10, seed=None):
+        dense = {"activation": "selu", "kernel_initializer": "lecun_normal"}
+        images = keras.Input(image_shape)
+        x = layers.Flatten()(images)
+        pixels = x.shape[-1]
+        x = layers.Dense(150, **dense)(x)
+        x = layers.Dense(100, **dense)(x)
+        mean = layers.Dense(codings, name="mean")(x)
+        log_var = layers.Dense(codings, name="log_var")(x)
+        z = StockGaussianLatent(seed=seed)([mean, log_var])
+        encoder = keras.Model(images, [mean, log_var, z], name="encoder")
 
-    vae = keras.Model(images, decoder(encoder(images)[2]), name="variational_autoencoder")
-    return vae, encoder, decoder
+        z = keras.Input((codings,))
+        x = layers.Dense(100, **dense)(z)
+        x = layers.Dense(150, **dense)(x)
+        x = layers.Reshape(image_shape)(layers.Dense(pixels)(x))
+        decoder = keras.Model(z, x, name="decoder")
+
+        super().__init__(images, decoder(encoder(images)[2]))
+        self.encoder, self.decoder, self.codings = encoder, decoder, codings
+
+    def encode(self, x):
+        """Means of the codings."""
+        return self.encoder.predict(x, verbose=0)[0]
+
+    def decode(self, codings):
+        """Images of codings."""
+        logits = self.decoder.predict(codings, batch_size=256, verbose=0)
+        return ops.convert_to_numpy(ops.sigmoid(logits))
+
+    def generate(self, n, seed=None):
+        """Images of draws from the standard normal."""
+        return self.decode(ops.convert_to_numpy(keras.random.normal((n, self.codings), seed=seed)))
+
+
+def stock(image_shape, seed):
+    """The stock model, compiled."""
+    vae = StockVAE(image_shape, seed=seed)
+    vae.compile("nadam", loss=reconstruction_loss)
+    return vae
+
+
+def ours(image_shape, seed):
+    """fastgen's, compiled."""
+    vae = variational_autoencoder(image_shape, seed=seed)
+    vae.compile("nadam")
+    return vae

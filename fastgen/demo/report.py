@@ -1,11 +1,8 @@
 """What the demo shows: progress bars, tables, and the picture."""
 
 import csv
-import os
 
-import keras
 import numpy as np
-from matplotlib.figure import Figure
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -89,6 +86,29 @@ def latent_line(entrants, shape):
     )
 
 
+def summary_table(entrants, steps_per_epoch, comparisons):
+    """Both models in the end: loss, speed, and how their images compare with held-out ones."""
+    caption = comparisons[0].note if comparisons else "Too few images, or labels, to evaluate."
+    table = Table(title="In the end", title_justify="left", caption=caption, caption_justify="left")
+    for heading in ("", *(entrant.name for entrant in entrants)):
+        table.add_column(heading, justify="right" if heading else "left")
+    last = [entrant.valid_losses[max(entrant.valid_losses)] for entrant in entrants]
+    table.add_row("validation loss", *(f"{logs['loss']:.2f}" for logs in last))
+    if len(entrants[0].seconds) > 1:
+        rates = [step_rate(entrant, steps_per_epoch)[0] for entrant in entrants]
+        table.add_row("training steps/s", *(f"{rate:.0f}" for rate in rates))
+    if comparisons:
+        measures = {
+            "Fréchet distance, lower is better": "frechet_distance",
+            "kernel distance, lower is better": "kernel_distance",
+            "precision, of 1": "precision",
+            "recall, of 1": "recall",
+        }
+        for name, attribute in measures.items():
+            table.add_row(name, *(f"{getattr(found, attribute):.3g}" for found in comparisons))
+    return table
+
+
 def path_lines(stats):
     """The path that each op took, from `fastgen.stats()`."""
     yield "Path of each op, and how often it was traced or called"
@@ -110,31 +130,3 @@ def write_losses(path, entrants):
         )
         rows = zip(*(values for e in entrants for values in (e.losses, e.seconds)), strict=False)
         writer.writerows([epoch, *row] for epoch, row in enumerate(rows, start=1))
-
-
-def draw(path, images, encoder, decoder, seed, columns=12, sample_rows=3):
-    """Writes a PNG: inputs, their reconstructions from the mean codings, and samples."""
-    images = images[:columns]
-    columns = len(images)
-    mean = encoder.predict(images, verbose=0)[0]
-    noise = np.random.RandomState(seed).normal(size=(sample_rows * columns, mean.shape[-1]))
-    reconstructions, *samples = (
-        keras.ops.convert_to_numpy(keras.ops.sigmoid(decoder.predict(z, verbose=0)))
-        for z in (mean, *np.split(noise.astype("float32"), sample_rows))
-    )
-    rows = [
-        ("input", images),
-        ("reconstruction", reconstructions),
-        *(("sample", row) for row in samples),
-    ]
-    # A Figure of its own, not pyplot: no display and no global state.
-    figure = Figure(figsize=(columns + 1.6, len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for row, (label, pictures) in enumerate(rows):
-        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center")
-        for axis, picture in zip(axes[row], pictures, strict=True):
-            axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=1)
-            axis.set(xticks=[], yticks=[])
-    # Written beside and then moved, so that an interruption never leaves half a picture.
-    figure.savefig(f"{path}.part", format="png", dpi=100)
-    os.replace(f"{path}.part", path)
