@@ -7,11 +7,16 @@ import typer
 
 import fastgen
 from fastgen.cli.demo import demo
-from fastgen.cli.errors import one_line_errors
+from fastgen.cli.errors import OneLineErrors, one_line_errors
+from fastgen.cli.evaluate import evaluate
+from fastgen.cli.generate import interpolate, sample
+from fastgen.cli.train import train
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=OneLineErrors, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 def main():
@@ -47,3 +52,6 @@ def doctor():
 
 
 app.command()(demo)
+app.add_typer(train, name="train")
+for command in (sample, interpolate, evaluate):
+    app.command()(command)

@@ -2,10 +2,32 @@
 
 import contextlib
 import os
+import sys
 
 import typer
+from typer.core import TyperGroup
 
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
+
+class OneLineErrors(TyperGroup):
+    """Commands whose wrong options end in one line; Typer draws a box around them."""
+
+    def main(self, *args, standalone_mode=True, **extra):
+        """Run a command."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except Exception as error:
+            # The class of these errors is private to Typer.
+            if not hasattr(error, "format_message"):
+                raise
+            # Without a message: the help was called for, and has been printed.
+            if message := " ".join(error.format_message().split()):
+                typer.echo(f"Error: {message}", err=True)
+            code = error.exit_code
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 @contextlib.contextmanager
@@ -14,6 +36,9 @@ def one_line_errors():
     try:
         yield
         return
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     except ModuleNotFoundError as error:
         package = str(error.name).split(".")[0]
         if package not in ("matplotlib", "sklearn"):

@@ -4,6 +4,7 @@ from fastgen import native
 
 native.require_tensorflow("fastgen.training")
 
+from fastgen.training.active_units import ActiveUnits  # noqa: E402
 from fastgen.training.batches import batches, steps_per_epoch  # noqa: E402
 from fastgen.training.checkpoint import Checkpoints  # noqa: E402
 from fastgen.training.run import Run, load_model  # noqa: E402
@@ -11,6 +12,7 @@ from fastgen.training.settings import VAESettings  # noqa: E402
 from fastgen.training.vae import train_vae  # noqa: E402
 
 __all__ = [
+    "ActiveUnits",
     "Checkpoints",
     "Run",
     "VAESettings",

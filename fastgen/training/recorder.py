@@ -14,39 +14,27 @@ class Recorder(keras.callbacks.Callback):
     Args:
         run: `Run` whose folder to write into.
         checkpoints: `Checkpoints` of the model.
-        interrupt: `StopOnInterrupt`. Once it is pressed, the epoch under way does not count.
         rows: History so far.
     """
 
-    def __init__(self, run, checkpoints, interrupt, rows):
+    def __init__(self, run, checkpoints, rows):
         super().__init__()
         self.run = run
         self.checkpoints = checkpoints
-        self.interrupt = interrupt
         self.rows = rows
         self.diverged = None
         self._written = time.monotonic()
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
-        self._seconds = None
-        self._start = time.perf_counter()
-
-    def on_test_begin(self, logs=None):
-        """Stop the clock: the validation is not timed."""
-        self._seconds = time.perf_counter() - self._start
-
     def on_epoch_end(self, epoch, logs=None):
         """Write, unless the epoch was cut short or its loss is not finite."""
-        if self.interrupt.pressed:
+        if "seconds" not in logs:  # see Stopwatch
             return
         if not math.isfinite(logs["loss"]):
             self.diverged = epoch + 1
             self.model.stop_training = True
             return
-        seconds = self._seconds or time.perf_counter() - self._start
-        losses = {name: float(value) for name, value in logs.items()}
-        self.rows.append({"epoch": epoch + 1, **losses, "seconds": seconds})
+        values = {name: float(value) for name, value in logs.items()}
+        self.rows.append({"epoch": epoch + 1, **values})
         # In this order: rows beyond the checkpoint are dropped on resuming.
         self.run.history = self.rows
         self.checkpoints.save(epoch + 1)

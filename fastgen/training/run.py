@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import fcntl
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -34,11 +35,13 @@ class Run:
     Attributes:
         folder: The same, as a `pathlib.Path`.
         interrupted: Whether Ctrl-C ended the training that returned this object.
+        active_units: What `ActiveUnits` last reported in that training, or None.
     """
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self.interrupted = False
+        self.active_units = None
         self._model = None
 
     @property
@@ -74,7 +77,7 @@ class Run:
 
     @property
     def history(self):
-        """One dict for each epoch: its number, counted from 1, the losses, and the seconds."""
+        """One dict for each epoch: its number, counted from 1, the losses, the speed."""
         path = self.folder / "history.csv"
         if not path.exists():
             return []
@@ -114,10 +117,11 @@ class Run:
         with self.replacing("model.keras") as path:
             self._model.save(path)
 
-    def images_per_second(self, images):
-        """Median over the epochs of this run, of `images` each, but for the one that compiled."""
-        seconds = [row["seconds"] for row in self.history]
-        return images / float(np.median(seconds[1:] or seconds)) if seconds else float("nan")
+    @property
+    def images_per_second(self):
+        """Median over the epochs, without the first one, which compiles; NaN before the first."""
+        rates = [row["images_per_second"] for row in self.history]
+        return float(np.median(rates[1:] or rates)) if rates else math.nan
 
     @contextlib.contextmanager
     def replacing(self, name):

@@ -8,11 +8,13 @@ import keras
 import fastgen.data
 from fastgen.interrupt import StopOnInterrupt
 from fastgen.models import Warmup, variational_autoencoder
+from fastgen.training.active_units import ActiveUnits
 from fastgen.training.batches import batches, steps_per_epoch
 from fastgen.training.checkpoint import Checkpoints
 from fastgen.training.recorder import Recorder
 from fastgen.training.run import Run
 from fastgen.training.settings import VAESettings, fingerprint
+from fastgen.training.stopwatch import Stopwatch
 
 VALIDATION_BATCH = 256
 
@@ -40,7 +42,9 @@ def train_vae(data=None, out="fastgen-vae", *, resume=False, callbacks=(), **set
         out: Folder to write into.
         resume: Whether to go on with the run in that folder. Settings that are not given are those
             of the run; one that is given and differs is an error, but for `epochs`.
-        callbacks: Further Keras callbacks.
+        callbacks: Further Keras callbacks. The logs of an epoch have its `seconds`, without the
+            validation, and `images_per_second`, unless Ctrl-C cut it short, and with two validation
+            images or more its `active_units`.
         **settings: `epochs`, `batch_size`, `codings`, `kind`, `beta`, `warmup`, `learning_rate`,
             `seed`: see `VAESettings`, which has their defaults.
 
@@ -123,7 +127,8 @@ def _train(run, settings, resume, x_train, x_valid, interrupt, callbacks):
     if not resume:
         run.write_model()
         checkpoints.save(0)
-    recorder = Recorder(run, checkpoints, interrupt, rows)
+    recorder = Recorder(run, checkpoints, rows)
+    units = [ActiveUnits(x_valid)] if len(x_valid) > 1 else []  # a variance takes two
     model.fit(
         batches(x_train, settings.batch_size, seed=settings.seed, first_epoch=first_epoch),
         validation_data=x_valid,
@@ -133,8 +138,9 @@ def _train(run, settings, resume, x_train, x_valid, interrupt, callbacks):
         steps_per_epoch=steps_per_epoch(len(x_train), settings.batch_size),
         shuffle=False,
         verbose=0,
-        callbacks=[*callbacks, interrupt, recorder],
+        callbacks=[Stopwatch(len(x_train), interrupt), *units, *callbacks, interrupt, recorder],
     )
+    run.active_units = units[0].report if units else None
     run.interrupted = interrupt.pressed and run.epochs < settings.epochs
     if interrupt.pressed or recorder.diverged:
         checkpoints.restore()

@@ -1,0 +1,57 @@
+"""Samples of a model, real images and noise, beside real images that were held out."""
+
+import numpy as np
+from rich.table import Table
+
+from fastgen import evaluation
+
+
+def loss_line(model, images):
+    """The model's losses on images, as a line of text."""
+    losses = model.evaluate(images, batch_size=256, verbose=0, return_dict=True)
+    return (
+        f"{len(images)} validation images: loss {losses['loss']:.2f}, reconstruction "
+        f"{losses['reconstruction_loss']:.2f}, KL {losses['kl']:.2f} nats per image"
+    )
+
+
+def compare_with_real(model, train, valid, count, seed):
+    """Compares with the validation images, in the features of a classifier of such images.
+
+    Args:
+        model: Has `generate(n, seed)`.
+        train: `(x, y)`, images and labels or None, the ones that the model was trained on.
+        valid: `(x, y)`, images to compare with.
+        count: Images of each kind to compare.
+        seed: Of the samples, the choice of training images, and the noise.
+
+    Returns:
+        A `rich.table.Table`, and lines of text that say what to think of it.
+    """
+    (x, y), (real, _) = train, valid
+    extractor = evaluation.feature_extractor() if y is None else evaluation.feature_extractor(x, y)
+    random = np.random.RandomState(seed)
+    kinds = {
+        "samples": model.generate(count, seed),
+        "training images": x[random.permutation(len(x))[:count]],
+        "noise": random.random_sample((count, *real.shape[1:])).astype("float32"),
+    }
+    table = Table(title=f"Beside {len(real)} validation images", title_justify="left")
+    for heading in ("", "images", "Fréchet\ndistance", "kernel\ndistance", "precision", "recall"):
+        table.add_column(heading, justify="right" if heading else "left")
+    results = {
+        kind: evaluation.compare(real, images, extractor, seed=seed)
+        for kind, images in kinds.items()
+    }
+    for kind, found in results.items():
+        table.add_row(
+            kind,
+            str(found.generated_count),
+            f"{found.frechet_distance:.3g}",
+            f"{found.kernel_distance:.3g} ± {found.kernel_distance_std:.2g}",
+            f"{found.precision:.2f}",
+            f"{found.recall:.2f}",
+        )
+    whose = "digits" if y is None else "the training images"
+    features = f"Features of a classifier of {whose}, right in {results['samples'].accuracy:.1%}."
+    return table, [results["samples"].note, features]

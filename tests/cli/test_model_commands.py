@@ -1,0 +1,106 @@
+"""`fastgen sample`, `fastgen interpolate` and `fastgen evaluate`."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import fastgen.models
+from fastgen import evaluation
+from fastgen.training import train_vae
+
+RANDOM = np.random.RandomState(0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a small run with 20 validation images."""
+    x = RANDOM.randint(0, 256, (200, 6, 5)).astype(np.uint8)
+    folder = tmp_path_factory.mktemp("trained")
+    np.savez(folder / "images.npz", x=x, y=RANDOM.randint(0, 2, 200))
+    train_vae(folder / "images.npz", folder / "out", epochs=1, batch_size=50, codings=3)
+    return folder / "out"
+
+
+def test_sample(trained, invoke):
+    for name, seed in (("a.png", "1"), ("b.png", "1"), ("c.png", "2")):
+        result = invoke("sample", str(trained), "--count", "3", "--seed", seed, "--out", name)
+        assert result.exit_code == 0 and result.output == f"Wrote {name}\n"
+    a, b, c = (imread(name) for name in ("a.png", "b.png", "c.png"))
+    assert np.array_equal(a, b) and not np.array_equal(a, c)
+    more = invoke("sample", str(trained / "model.keras"))
+    assert more.exit_code == 0 and imread("samples.png").size > a.size
+
+
+def test_interpolate(trained, invoke):
+    pictures = []
+    for extra in ([], ["--to", "2"], ["--from", "3"], ["--grid"], ["--grid", "--corners", *"4567"]):
+        assert invoke("interpolate", str(trained), "--steps", "4", *extra).exit_code == 0, extra
+        pictures.append(imread("interpolation.png").tobytes())
+    assert len(set(pictures)) == len(pictures)
+    file = str(trained / "model.keras")
+    data = str(trained.parent / "images.npz")
+    assert invoke("interpolate", file, "--data", data).exit_code == 0
+
+
+def test_evaluate(trained, invoke, monkeypatch):
+    seen = []
+
+    def extractor(*arguments):
+        seen.append(arguments)
+        return lambda images: np.asarray(images, "float32").reshape(len(images), -1)[:, :8]
+
+    monkeypatch.setattr(evaluation, "feature_extractor", extractor)
+    result = invoke("evaluate", str(trained), "--count", "30")
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0].startswith("20 validation images: loss ")
+    assert len(seen[0]) == 2 and len(seen[0][0]) == len(seen[0][1]) == 180
+    for kind in ("samples", "training images", "noise"):
+        (cells,) = (line.split("│")[1:-1] for line in lines if line.startswith(f"│ {kind}"))
+        assert cells[1].strip() == "30" and len(cells) == 6
+    assert "with so few" in result.output
+    no_labels = "unlabelled.npz"
+    np.savez(no_labels, x=RANDOM.randint(0, 256, (100, 6, 5)).astype(np.uint8))
+    assert invoke("evaluate", str(trained), "--data", no_labels).exit_code == 0
+    assert seen[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "nonesuch"], "nonesuch: "),
+        (["sample", "."], ". holds no run: model.keras is missing"),
+        (["sample", "images.npz"], "images.npz is not a .keras file"),
+        (["sample", "damaged.keras"], "damaged.keras is not a .keras file"),
+        (["sample", "other.keras"], "must hold a VariationalAutoencoder. Received: Sequential"),
+        (["sample", "vae.keras", "--count", "0"], "--count must be at least 1. Received: 0"),
+        (["sample", "vae.keras", "--seed", "-1"], "--seed must be at least 0. Received: -1"),
+        (["sample", "vae.keras", "--out", "no/a.png"], "no"),
+        (["interpolate", "vae.keras"], "--data is needed: vae.keras does not say"),
+        (["interpolate", "vae.keras", "--data", "more.npz"], "images of shape (n, 7, 7)"),
+        (["interpolate", "vae.keras", "--data", "seven.npz"], "there are 1 validation images"),
+        (["interpolate", "vae.keras", "--steps", "1"], "--steps must be at least 2"),
+        (["evaluate", "vae.keras"], "--data is needed: vae.keras does not say"),
+        (["evaluate", "vae.keras", "--count", "1"], "--count must be at least 8. Received: 1"),
+        (["evaluate", "vae.keras", "--data", "images.npz"], "images of shape (n, 7, 7)"),
+        (["evaluate"], "Missing argument 'MODEL'"),
+    ],
+)
+def test_wrong_arguments(models, assert_one_line, arguments, message):
+    assert_one_line(models(*arguments), message)
+
+
+@pytest.fixture
+def models(invoke):
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save("other.keras")
+    vae = fastgen.models.variational_autoencoder((7, 7), hidden=(4,), codings=2)
+    vae.compile()
+    vae.save("vae.keras")
+    with open("vae.keras", "rb") as whole, open("damaged.keras", "wb") as half:
+        half.write(whole.read(os.path.getsize("vae.keras") // 2))
+    np.savez("more.npz", x=np.zeros((20, 6, 5), np.uint8))
+    np.savez("seven.npz", x=np.zeros((6, 7, 7), np.uint8))
+    return invoke
