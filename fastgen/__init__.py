@@ -15,6 +15,7 @@ _MODULES = (
     "data",
     "demo",
     "dispatch",
+    "evaluation",
     "layers",
     "models",
     "native",

@@ -54,7 +54,7 @@ def _covariance_root(centred):
     return np.linalg.qr(centred, mode="r") / np.sqrt(len(centred) - 1)
 
 
-def kernel_distance(a, b, subset_size=None, subsets=100, seed=0):
+def kernel_distance(a, b, subset_size=None, subsets=50, seed=0):
     """Squared maximum mean discrepancy with the kernel (x·y / d + 1)³: unbiased.
 
     Averaged over random subsets, each drawn without replacement, as Bińkowski et al. do it. A
