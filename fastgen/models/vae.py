@@ -93,6 +93,7 @@ class VariationalAutoencoder(keras.Model):
         self.reconstruction, self.reduction, self.beta = reconstruction, reduction, beta
         self.image_shape = tuple(encoder.input_shape[1:])
         self.codings = encoder.output_shape[0][-1]
+        latent.kl_tracker.name = "kl"  # the only one here, whatever the name of the layer
         self.prior = latent.prior or StandardNormal(self.codings)
         self._posterior = self._images = None
         self.loss_scale = 1 / math.prod(self.image_shape) if reduction == "mean" else 1.0
@@ -144,16 +145,20 @@ class VariationalAutoencoder(keras.Model):
             ValueError: if images in arrays have another shape, or values that are not finite or,
                 with binary cross-entropy, not in [0, 1].
         """
-        given = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
-        self._check(x, y)
-        self._check(*_pair(given.get("validation_data")), prefix="validation ")
-        return super().fit(x, y, *args, **kwargs)
+        bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
+        given = self._checked(bound.arguments)
+        if given.get("validation_data") is not None:
+            parts = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
+            named = dict(zip(("x", "y", "sample_weight"), parts, strict=True))
+            given["validation_data"] = tuple(self._checked(named, "validation ").values())
+        return super().fit(**given)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Losses of images, as `keras.Model.evaluate` has them; images as for `fit`."""
-        if not kwargs.get("_use_cached_eval_dataset"):
-            self._check(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+        if kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked it
+            return super().evaluate(x, y, *args, **kwargs)
+        bound = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs)
+        return super().evaluate(**self._checked(bound.arguments))
 
     def train_step(self, data):
         """One step of training."""
@@ -267,23 +272,25 @@ class VariationalAutoencoder(keras.Model):
         parts = {key: load(config[key], custom_objects) for key in ("encoder", "decoder", "beta")}
         return cls(**{**config, **parts})
 
-    def _check(self, x, y=None, prefix=""):
+    def _checked(self, arguments, prefix=""):
+        """The arguments, whose images are looked at, and targets where Keras needs them."""
+        for name in ("x", "y"):
+            if arguments.get(name) is not None:
+                self._check(arguments[name], prefix + name)
+        # Keras drops weights that come without targets.
+        if arguments.get("sample_weight") is not None and arguments.get("y") is None:
+            arguments["y"] = arguments["x"]
+        return arguments
+
+    def _check(self, images, name="x"):
         unit_range = self.reconstruction == "binary_crossentropy"
-        for name, images in (("x", x), ("y", y)):
-            if images is not None:
-                owner = "VariationalAutoencoder"
-                check_images(owner, prefix + name, images, self.image_shape, unit_range)
+        check_images("VariationalAutoencoder", name, images, self.image_shape, unit_range)
 
 
 def _unpack(data):
     """Images, targets and weights of a batch; the images are their own targets by default."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     return x, x if y is None else y, sample_weight
-
-
-def _pair(data):
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-    return x, y
 
 
 def _find_latent(encoder):
