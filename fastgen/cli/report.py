@@ -30,7 +30,7 @@ def summarize(console, run):
         table.add_row(*(_cell(name, rows[index].get(name, math.nan)) for name in names))
     console.print(table)
     speed = f"{run.images_per_second:,.0f} images/s, median of the epochs"
-    console.print(f"{len(rows)} epochs, {speed}", highlight=False)
+    console.print(f"{len(rows)} epoch{'s'[: len(rows) != 1]}, {speed}", highlight=False)
     if run.active_units is not None:
         console.print(units_line(run.active_units), highlight=False, soft_wrap=True)
 
@@ -56,6 +56,9 @@ def _cell(name, value):
 def draw(console, run):
     """Writes the pictures of a finished run into its folder."""
     _, (images, labels) = fastgen.data.load(run.settings.data, seed=run.settings.seed)
+    if images.ndim == 4 and images.shape[-1] not in (1, 3, 4):
+        console.print(f"No pictures: the images have {images.shape[-1]} channels", highlight=False)
+        return
     model, seed = run.model, run.settings.seed
     made = {
         "reconstructions.png": lambda path: plots.reconstructions(model, images, path),

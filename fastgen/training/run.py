@@ -103,7 +103,7 @@ class Run:
 
     @property
     def model(self):
-        """The model of the last epoch; after a kill it may be one of `MODEL_SECONDS` before."""
+        """The model of the last epoch; after a kill it may be up to ten seconds older."""
         if self._model is None:
             self._model = load_model(self.folder)
         return self._model

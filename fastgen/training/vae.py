@@ -4,10 +4,12 @@ import dataclasses
 import os
 
 import keras
+import numpy as np
 
 import fastgen.data
 from fastgen.interrupt import StopOnInterrupt
 from fastgen.models import Warmup, variational_autoencoder
+from fastgen.models.images import check_images
 from fastgen.training.active_units import ActiveUnits
 from fastgen.training.batches import batches, steps_per_epoch
 from fastgen.training.checkpoint import Checkpoints
@@ -37,8 +39,8 @@ def train_vae(data=None, out="fastgen-vae", *, resume=False, callbacks=(), **set
     (2, True)
 
     Args:
-        data: Name or path of the images for `fastgen.data.load`, or a pair of float arrays in
-            [0, 1], `(x_train, x_valid)`. By default `"digits"`, or what the resumed run has.
+        data: Name or path of the images for `fastgen.data.load`, or a pair `(x_train, x_valid)` of
+            float arrays `(n, ...)` in [0, 1]. By default `"digits"`, or what the resumed run has.
         out: Folder to write into.
         resume: Whether to go on with the run in that folder. Settings that are not given are those
             of the run; one that is given and differs is an error, but for `epochs`.
@@ -105,10 +107,11 @@ def _images(data, run, resume, settings):
             )
         (x_train, _), (x_valid, _) = fastgen.data.load(data, seed=settings.seed)
     else:
-        name, (x_train, x_valid) = "arrays", data
+        name, (x_train, x_valid) = "arrays", map(np.asarray, data)
     for part, x in (("training", x_train), ("validation", x_valid)):
         if not len(x):
             raise ValueError(f"{name}: one image at least is needed for {part}. Received: none")
+        check_images("train_vae", f"{part} data", x, x_train.shape[1:], unit_range=True)
     found = fingerprint(x_train, x_valid)
     if resume and found != settings.images:
         raise ValueError(

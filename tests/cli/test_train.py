@@ -183,6 +183,15 @@ main()
     assert run.epochs >= 1 and run.model.generate(1).shape == (1, 6, 5)
 
 
+def test_images_that_cannot_be_shown(invoke):
+    np.savez("two.npz", x=IMAGES[..., None].repeat(2, axis=-1))
+    result = invoke("train", "vae", "--data", "two.npz", "--epochs", "1", "--out", "out")
+    assert result.exit_code == 0, result.output
+    assert "1 epoch, " in result.output
+    assert "No pictures: the images have 2 channels" in result.output
+    assert Run("out").model.generate(1).shape == (1, 6, 5, 2)
+
+
 def test_collapsed_codings_are_named():
     report = {
         "active": np.array([True, False, True, False]),

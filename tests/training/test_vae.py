@@ -215,6 +215,11 @@ def test_arrays():
         train_vae(out="out", resume=True)
     with pytest.raises(ValueError, match="one image at least is needed for validation"):
         train_vae((x, x[:0]), "new")
+    with pytest.raises(ValueError, match=r"training data in \[0, 1\]; divide by 255 first"):
+        train_vae((IMAGES, x), "new")
+    with pytest.raises(ValueError, match=r"validation data must be images of shape \(n, 8, 6\)"):
+        train_vae((x, x[:, :4]), "new")
+    assert not os.path.exists("new")
 
 
 @pytest.mark.parametrize(
