@@ -46,12 +46,17 @@ def test_folder_that_cannot_be_written(invoke, assert_one_line, monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "sklearn"])
-def test_missing_package(invoke, assert_one_line, monkeypatch, package):
+@pytest.mark.parametrize("command", [["demo"], ["train", "vae"]])
+def test_missing_package(invoke, assert_one_line, monkeypatch, command, package):
+    forgotten = (package, "fastgen.demo", "fastgen.plots", "fastgen.cli.report")
     for name in [*sys.modules]:
-        if name.split(".")[0] == package or name.startswith("fastgen.demo"):
+        if name.startswith(forgotten):
             monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(vars(fastgen), "plots", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
-    assert_one_line(invoke("demo"), f"{package} is not installed: pip install 'fastgen[plots]'")
+    result = invoke(*command)
+    assert_one_line(result, "pip install 'fastgen[plots]'")
+    assert package in result.stderr.replace("scikit-learn", "sklearn")
 
 
 def test_without_tensorflow(invoke, assert_one_line, monkeypatch):
