@@ -34,7 +34,7 @@ def frechet_distance(a, b):
         b: Features `[n_b, d]`, n_b ≥ 2, finite.
 
     Returns:
-        A float, ≥ 0 but for rounding; 0 for equal sets.
+        A float, ≥ 0; 0 for equal sets but for rounding.
 
     Raises:
         ValueError: Wrong shapes, too few samples, NaN or infinity.
@@ -46,7 +46,8 @@ def frechet_distance(a, b):
     root_a, root_b = _covariance_root(a - mean_a), _covariance_root(b - mean_b)
     cross = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     spread = np.square(root_a).sum() + np.square(root_b).sum()
-    return float(np.square(mean_a - mean_b).sum() + spread - 2 * cross)
+    # Rounding can leave equal sets a little below 0.
+    return max(0.0, float(np.square(mean_a - mean_b).sum() + spread - 2 * cross))
 
 
 def _covariance_root(centred):
