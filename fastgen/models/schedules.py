@@ -116,7 +116,7 @@ class Cyclic(Schedule):
 
     def __init__(self, period, ratio=0.5, beta=1.0):
         super().__init__(beta)
-        whole = isinstance(period, numbers.Integral) and period >= 1
+        whole = isinstance(period, numbers.Integral) and _real(period) >= 1
         self.period = int(_number(self, "period", period, whole, "an integer ≥ 1"))
         self.ratio = _number(self, "ratio", ratio, 0 < _real(ratio) <= 1, "a number in (0, 1]")
 

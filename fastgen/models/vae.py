@@ -1,5 +1,6 @@
 """The variational autoencoder as a Keras model: its losses, its logs, and what it generates."""
 
+import contextlib
 import inspect
 import math
 import numbers
@@ -11,6 +12,7 @@ import tensorflow as tf
 from fastgen.layers import GaussianLatent, StandardNormal
 from fastgen.layers.gaussian_latent import weighing
 from fastgen.models.batches import InBatches
+from fastgen.models.grouped_steps import GroupedSteps
 from fastgen.models.images import check_images
 from fastgen.models.reconstruction import LOSSES, reconstruction_loss
 from fastgen.models.schedules import Schedule
@@ -95,7 +97,7 @@ class VariationalAutoencoder(keras.Model):
         self.codings = encoder.output_shape[0][-1]
         latent.kl_tracker.name = "kl"  # the only one here, whatever the name of the layer
         self.prior = latent.prior or StandardNormal(self.codings)
-        self._posterior = self._images = None
+        self._posterior = self._images = self._grouped = None
         self.loss_scale = 1 / math.prod(self.image_shape) if reduction == "mean" else 1.0
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         scheduled = isinstance(beta, Schedule)
@@ -109,11 +111,14 @@ class VariationalAutoencoder(keras.Model):
             loss: Not to be given: it is the model's own.
             jit_compile: As for `keras.Model.compile`. XLA would keep the latent layer from its
                 kernel, so that it is off.
-            **kwargs: `metrics` and others, as for `keras.Model.compile`.
+            **kwargs: `metrics` and others, as for `keras.Model.compile`. Unless
+                `steps_per_execution` is given, `fit` on arrays runs groups of steps, if no callback
+                has hooks on batches.
 
         Raises:
             ValueError: if a loss is given.
         """
+        self._grouped = None if "steps_per_execution" in kwargs else GroupedSteps(self)
         weights = kwargs.pop("loss_weights", None)
         if loss is not None or weights is not None:
             raise ValueError(
@@ -125,7 +130,10 @@ class VariationalAutoencoder(keras.Model):
 
     def compile_from_config(self, config):
         """Compiles the model as it was when it was saved."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        arguments = keras.saving.deserialize_keras_object(config)
+        if arguments.get("steps_per_execution") == 1:  # Keras notes its default, too
+            del arguments["steps_per_execution"]
+        self.compile(**arguments)
         self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, y=None, *args, **kwargs):
@@ -151,7 +159,9 @@ class VariationalAutoencoder(keras.Model):
             parts = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
             named = dict(zip(("x", "y", "sample_weight"), parts, strict=True))
             given["validation_data"] = tuple(self._checked(named, "validation ").values())
-        return super().fit(**given)
+        grouped = self._grouped and self._grouped.suit(given)
+        with self._grouped.in_use() if grouped else contextlib.nullcontext():
+            return super().fit(**given)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Losses of images, as `keras.Model.evaluate` has them; images as for `fit`."""

@@ -1,0 +1,57 @@
+"""Runs several training steps in one call of the graph, where nobody looks in between."""
+
+import contextlib
+import inspect
+
+import keras
+import numpy as np
+
+STEPS = 16
+HOOKS = [
+    f"on_{part}batch_{moment}" for part in ("", "train_", "test_") for moment in ("begin", "end")
+]
+
+
+class GroupedSteps:
+    """The `steps_per_execution` that `fit` chooses, and what Keras traced for it.
+
+    Much of a small model's step is what Keras does between two calls: in groups, the book's VAE
+    takes 0.7 of the time. The steps are the same. Keras runs a short group at the end of arrays, but
+    not of an epoch of `steps_per_epoch`, and the hooks of callbacks on batches once a group.
+
+    Args:
+        model: Compiled `keras.Model`.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.traced = {}
+
+    def suit(self, given):
+        """Whether a `fit` with these arguments, by name, comes to the same in groups."""
+        arrays = isinstance(given.get("x"), np.ndarray)
+        whole = given.get("steps_per_epoch") is None and given.get("validation_steps") is None
+        callbacks = keras.tree.flatten(given.get("callbacks") or ())
+        return arrays and whole and not self.model.run_eagerly and not any(map(watches, callbacks))
+
+    @contextlib.contextmanager
+    def in_use(self):
+        """`fit` inside runs groups; `evaluate` and `fit` outside run what they did."""
+        model = self.model
+        kept = model.steps_per_execution, model.train_function, model.test_function
+        model.steps_per_execution = STEPS
+        model.train_function, model.test_function = self.traced.get("functions", (None, None))
+        try:
+            yield
+        finally:
+            self.traced["functions"] = model.train_function, model.test_function
+            model.steps_per_execution, model.train_function, model.test_function = kept
+
+
+def watches(callback):
+    """Whether a callback does something after a batch."""
+    if not isinstance(callback, keras.callbacks.Callback):
+        return True  # a CallbackList, or what will be an error
+    own = (inspect.getattr_static(type(callback), hook) for hook in HOOKS)
+    default = (inspect.getattr_static(keras.callbacks.Callback, hook) for hook in HOOKS)
+    return any(a is not b for a, b in zip(own, default, strict=True))

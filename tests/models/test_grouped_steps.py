@@ -1,0 +1,98 @@
+"""`fit` on arrays runs steps in groups: the same training, and nobody who looks misses a step."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fastgen.models.grouped_steps import STEPS, GroupedSteps
+from tests.models.cases import compiled, images, small
+
+BATCH = 4
+# Groups that are whole, that are cut short, and fewer steps than a group.
+SIZES = [2 * STEPS * BATCH, (STEPS + 5) * BATCH - 1, 3 * BATCH]
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """How often `fit` ran in groups."""
+    used = []
+    in_use = GroupedSteps.in_use
+    monkeypatch.setattr(GroupedSteps, "in_use", lambda self: used.append(1) or in_use(self))
+    return used
+
+
+class Epochs(keras.callbacks.Callback):
+    """Looks at epochs only."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        pass
+
+
+class Batches(keras.callbacks.Callback):
+    """Counts steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(batch)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_the_same_bits_as_step_by_step(groups, n):
+    x = images(n)
+    models, logs = [], []
+    for steps in ({}, {"steps_per_execution": 1}):
+        keras.utils.set_random_seed(3)  # of the order
+        models.append(small())
+        models[-1].compile("nadam", **steps)
+        how = {"batch_size": BATCH, "epochs": 3, "validation_data": images(9), "verbose": 0}
+        logs.append(models[-1].fit(x, callbacks=[Epochs()], **how).history)
+    assert len(groups) == 1
+    assert logs[0] == logs[1]
+    assert models[0].optimizer.iterations == 3 * -(-n // BATCH)
+    for a, b in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_who_looks_at_batches_sees_each(groups):
+    vae, seen = compiled(), Batches()
+    vae.fit(images(20), batch_size=BATCH, verbose=0, callbacks=[seen])
+    assert seen.steps == [0, 1, 2, 3, 4] and not groups
+
+
+@pytest.mark.parametrize("arguments", [{"steps_per_execution": 3}, {"run_eagerly": True}])
+def test_what_compile_says_holds(groups, arguments):
+    vae = small()
+    vae.compile("nadam", **arguments)
+    vae.fit(images(8), batch_size=BATCH, verbose=0)
+    assert not groups and vae.steps_per_execution == arguments.get("steps_per_execution", 1)
+
+
+def test_datasets_and_numbers_of_steps_are_left_to_keras(groups):
+    vae = compiled()
+    endless = tf.data.Dataset.from_tensors(images(BATCH)).repeat()
+    vae.fit(endless, steps_per_epoch=3, verbose=0)
+    vae.fit(images(40), batch_size=BATCH, steps_per_epoch=3, verbose=0)
+    vae.fit(images(8), validation_data=(endless,), validation_steps=3, verbose=0)
+    assert not groups
+    assert vae.optimizer.iterations == 3 + 3 + 1
+
+
+def test_what_comes_after_runs_as_before():
+    vae, seen = compiled(), Batches()
+    for _ in range(2):
+        vae.fit(images(20), batch_size=BATCH, verbose=0)
+        vae.fit(images(20), batch_size=BATCH, verbose=0, callbacks=[seen])
+    assert vae.steps_per_execution == 1
+    assert len(seen.steps) == 10 and vae.optimizer.iterations == 20
+
+
+def test_a_loaded_model_runs_in_groups_too(groups, tmp_path):
+    vae = compiled()
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.saving.load_model(tmp_path / "vae.keras")
+    loaded.fit(images(8), verbose=0)
+    assert groups
