@@ -16,8 +16,8 @@ class GroupedSteps:
     """The `steps_per_execution` that `fit` chooses, and what Keras traced for it.
 
     Much of a small model's step is what Keras does between two calls: in groups, the book's VAE
-    takes 0.7 of the time. The steps are the same. Keras runs a short group at the end of arrays, but
-    not of an epoch of `steps_per_epoch`, and the hooks of callbacks on batches once a group.
+    takes 0.7 of the time. The steps are the same. Keras runs a short group at the end of arrays,
+    but not of an epoch of `steps_per_epoch`, and the hooks of callbacks on batches once a group.
 
     Args:
         model: Compiled `keras.Model`.
