@@ -93,8 +93,8 @@ _portable_depth = 0
 
 
 def backend():
-    """The value of `FASTGEN_BACKEND`."""
-    value = os.environ.get("FASTGEN_BACKEND", "auto")
+    """The value of `FASTGEN_BACKEND`; `"auto"` where it is empty."""
+    value = os.environ.get("FASTGEN_BACKEND") or "auto"
     if value not in BACKENDS:
         raise ValueError(f"FASTGEN_BACKEND must be one of {BACKENDS}. Received: {value!r}")
     return value

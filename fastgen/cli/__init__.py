@@ -7,7 +7,7 @@ import typer
 
 import fastgen
 from fastgen.cli.demo import demo
-from fastgen.cli.errors import OneLineErrors, one_line_errors
+from fastgen.cli.errors import OneLineErrors, check_backend, one_line_errors
 from fastgen.cli.evaluate import evaluate
 from fastgen.cli.generate import interpolate, sample
 from fastgen.cli.train import train
@@ -34,6 +34,7 @@ def _print_version(wanted: bool):
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -42,6 +43,9 @@ def _root(
     ] = False,
 ):
     """Fast kernels for autoencoders, VAEs and GANs, as TensorFlow ops and Keras layers."""
+    if context.invoked_subcommand != "doctor":  # which shows what there is
+        with one_line_errors():
+            check_backend()
 
 
 @app.command()

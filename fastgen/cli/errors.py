@@ -3,9 +3,12 @@
 import contextlib
 import os
 import sys
+import warnings
 
 import typer
 from typer.core import TyperGroup
+
+from fastgen import dispatch, native
 
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
@@ -52,6 +55,22 @@ def one_line_errors():
         message = str(error)
     typer.echo(f"Error: {' '.join(message.split())}", err=True)
     raise typer.Exit(2)
+
+
+def check_backend():
+    """Raises if FASTGEN_BACKEND is none of its values, or asks for kernels that cannot be had."""
+    if dispatch.backend() != dispatch.FUSED:
+        return
+    native.require_tensorflow("FASTGEN_BACKEND=fused")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the reason that the error states
+        choices = {op: dispatch.choose(op, "float32") for op in dispatch.KERNELS}
+    for op, choice in choices.items():
+        if choice.path == dispatch.REFUSED:
+            raise ValueError(
+                f"FASTGEN_BACKEND=fused asks for the kernel of {op}, which cannot be had: "
+                f"{choice.why}. fastgen doctor shows every op."
+            )
 
 
 def check_at_least(option, value, least):

@@ -1,6 +1,7 @@
 import pytest
 
 import fastgen
+from fastgen import dispatch
 
 
 def test_version(invoke):
@@ -37,3 +38,30 @@ def test_unknown_arguments(invoke, arguments):
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert "Traceback" not in result.output
+
+
+COMMANDS = [["demo"], ["train", "vae"], ["sample", "m"], ["interpolate", "m"], ["evaluate", "m"]]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ["doctor"]], ids=lambda command: command[0])
+def test_unknown_backend(invoke, assert_one_line, monkeypatch, command):
+    monkeypatch.setenv("FASTGEN_BACKEND", "bogus")
+    assert_one_line(invoke(*command), "FASTGEN_BACKEND must be one of")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_kernels_that_cannot_be_had(invoke, assert_one_line, monkeypatch, fused, command):
+    monkeypatch.setattr(dispatch, "_missing_library", lambda: "the libraries have not been built")
+    result = invoke(*command)
+    assert_one_line(result, "FASTGEN_BACKEND=fused asks for the kernel of gaussian_sample, which")
+    assert "have not been built" in result.stderr
+
+
+def test_no_warning_beside_the_error(start_python, tmp_path):
+    code = "import sys; from fastgen.cli import main; sys.argv = ['fastgen', 'demo']; main()"
+    environment = {"FASTGEN_BACKEND": "fused", "FASTGEN_LIB_DIR": str(tmp_path)}
+    process = start_python(code, **environment, TF_CPP_MIN_LOG_LEVEL="3")
+    _, errors = process.communicate(timeout=300)
+    ours = [line for line in errors.splitlines() if "fastgen" in line.lower()]
+    assert process.returncode == 2 and "Traceback" not in errors
+    assert len(ours) == 1 and ours[0].startswith("Error: FASTGEN_BACKEND=fused asks"), errors
