@@ -31,8 +31,10 @@ class Case:
 
     `measure` says how: "graph" repeats the operation in one graph, "call" calls it from Python,
     "memory" takes TensorFlow's peak, "growth" the time per element through the C ABI, "import"
-    the seconds that fastgen adds to TensorFlow's own import. `operation` names an entry of
-    operations.py: inputs, float64 reference and check. `iterations` are those of one timed run.
+    the seconds that fastgen adds to TensorFlow's own import; "fit" trains a model for an epoch of
+    `iterations` steps of `shape` images, "generate" draws `shape` images from it. `operation` names
+    an entry of operations.py: inputs, float64 reference and check. `iterations` are those of one
+    timed run.
     """
 
     name: str
@@ -125,6 +127,27 @@ CASES = (
         providers=(*STOCK, *PEERS),
         iterations=50,
         bytes_per_element=32,
+    ),
+    Case(
+        "vae_fit_32",
+        "a training step through fit, batch 32",
+        "fit",
+        shape=(32,),
+        iterations=64,
+    ),
+    Case(
+        "vae_fit_128",
+        "a training step through fit, batch 128",
+        "fit",
+        shape=(128,),
+        iterations=32,
+    ),
+    Case(
+        "vae_generate_1024",
+        "1024 images from the prior",
+        "generate",
+        shape=(1024,),
+        iterations=8,
     ),
     Case(
         "gaussian_sample_kl_memory",

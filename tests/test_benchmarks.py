@@ -1,5 +1,7 @@
 """The benchmarks refuse wrong kernels before timing them, and report what they measured."""
 
+import contextlib
+import itertools
 import json
 import re
 import subprocess
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import bench_ops, c_abi, measure, providers, report, results
+from benchmarks import bench_ops, c_abi, measure, providers, report, results, trainers, vae
 from benchmarks.cases import CASES, PEERS, STOCK, Bar, Case
 from benchmarks.operations import OPERATIONS
 
@@ -32,8 +34,8 @@ def test_names_of_the_cases_are_unique():
 def test_case_is_well_formed(case):
     known = {"fused", *STOCK, *PEERS}
     assert set(case.providers) <= known - {"fused"}
-    assert case.measure in ("graph", "call", "memory", "growth", "import")
-    assert case.operation in OPERATIONS or case.measure == "import"
+    assert case.measure in ("graph", "call", "memory", "growth", "import", "fit", "generate")
+    assert case.operation in OPERATIONS or case.measure in ("import", "fit", "generate")
     measured = {"stock", "triad", "memory", "growth", "seconds", *case.providers}
     for bar in case.bars:
         assert bar.figure in measured
@@ -238,11 +240,13 @@ def some_results(ratio=6.5):
     figures = {"keras": scaled(ratio), "triad": scaled(0.6), "stock": scaled(ratio)}
     seconds = {"fused": spread, "keras": scaled(ratio)}
     roofline = dict.fromkeys(("triad_1", "triad_2", "fma_1", "fma_2"), spread)
+    model = Case("fit", "a step, batch 7", "fit", shape=(7,))
     other = Case("memory", "peak", "memory", bars=(Bar("memory", at_most=1.0),))
     return {
         "environment": {"cpu": "CPU", "isa": "avx2", "threads": 2, "versions": "fastgen 0"},
         "rows": [
             results.record(case, figures, seconds=seconds, roofline=roofline),
+            results.record(model, {"keras": scaled(ratio)}, seconds=seconds),
             results.record(other, {"memory": scaled(1.0), "keras": scaled(1.7)}),
         ],
     }
@@ -260,8 +264,51 @@ def test_report_fills_the_readme(tmp_path, ratio, missed):
     text = readme.read_text()
     assert text.startswith("# Title\n") and text.endswith("\nrest\n") and "old" not in text
     assert f"{'✗' if missed else '✓'} ≥ 6× Keras, ✓ ≥ 50% of triad" in text
+    assert f"| {report.MODEL}, float32 | fastgen | Keras |" in text and "a step, batch 7" in text
     assert "![Speed relative to Keras](results/ops.png)" in text
     assert (tmp_path / "results" / "ops.png").stat().st_size > 10_000
+
+
+class NumpyTrainer:
+    """What benchmarks/vae.py states, as a trainer: right, or wrong by a factor."""
+
+    name = "numpy"
+
+    def __init__(self, loss=1.0, generated=1.0, epochs=(0.9, 0.8, 0.7)):
+        self.weights, self.seed = vae.make_weights(), itertools.count(100)
+        self.wrong, self.generated, self.epochs = loss, generated, iter(epochs)
+
+    def loss(self, images):
+        return self.wrong * next(vae.losses(self.weights, images, draws=1, seed=next(self.seed)))
+
+    def generate(self, count):
+        z = np.random.default_rng(next(self.seed)).standard_normal((count, vae.CODINGS))
+        return self.generated / (1 + np.exp(-vae.decode(self.weights, z)))
+
+    def epoch(self, images, batch_size):
+        return 500 * next(self.epochs)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        ({}, None),
+        ({"loss": 1.02}, "numpy: loss"),
+        ({"generated": 0.95}, "generated images"),
+        ({"epochs": (0.7, 0.8, 0.9)}, "numpy: losses"),
+    ],
+)
+def test_a_wrong_trainer_is_red_before_it_is_timed(spoil, error):
+    trainer = NumpyTrainer(**spoil)
+    expected = pytest.raises(AssertionError, match=error) if error else contextlib.nullcontext()
+    with expected:
+        vae.check(trainer, trainer.weights)
+
+
+@pytest.mark.parametrize("name", ["fused", "keras"])
+def test_trainers_of_keras_are_right(name):
+    weights = vae.make_weights()
+    vae.check(trainers.load(name, weights), weights)
 
 
 def test_report_needs_the_markers():

@@ -1,0 +1,64 @@
+"""Times models: a training step through `fit`, or the peer's loop, and images generated."""
+
+import time
+
+import numpy as np
+import pytest
+
+from benchmarks import trainers, vae
+from benchmarks.cases import cases
+from benchmarks.measure import Rounds, quantiles, ratio
+
+ROUNDS = 20
+
+
+class Contender:
+    """A trainer made ready for one case, as `measure.Rounds` takes it."""
+
+    def __init__(self, trainer, case):
+        self.provider, self.case = trainer, case
+        (self._batch,) = case.shape
+        self._images = vae.make_images(case.iterations * self._batch)
+
+    def inputs(self):
+        return ()
+
+    def warm(self):
+        """Nothing: a run is long, and begins with what lies in main memory."""
+
+    def run(self, iterations):
+        """An epoch of `iterations` steps, or as many calls that each generate a batch."""
+        if self.case.measure == "fit":
+            return self.provider.epoch(self._images, self._batch)
+        for _ in range(iterations):
+            images = self.provider.generate(self._batch)
+        return images
+
+    def time(self, iterations):
+        """Seconds of one step or call."""
+        start = time.perf_counter()
+        self.run(iterations)
+        return (time.perf_counter() - start) / iterations
+
+
+def contenders(case):
+    """Ours and the others: those that are installed, each checked before anything is timed."""
+    weights, found = vae.make_weights(), []
+    for name in ("fused", *case.providers):
+        if trainer := trainers.load(name, weights):
+            vae.check(trainer, weights)
+            found.append(Contender(trainer, case))
+            found[-1].run(1)  # compiles
+    return found[0], found[1:]
+
+
+@pytest.mark.parametrize("case", cases("fit", "generate"), ids=lambda case: case.name)
+def test_model(benchmark, record, case):
+    ours, others = contenders(case)
+    rounds = Rounds(ours, others)
+    benchmark.pedantic(ours.run, setup=rounds.before, rounds=ROUNDS, iterations=1)
+    mine = np.array(benchmark.stats.stats.data) / case.iterations
+    figures = {name: ratio(mine, theirs) for name, theirs in rounds.times.items()}
+    seconds = {name: quantiles(x) for name, x in ({"fused": mine} | rounds.times).items()}
+    benchmark.extra_info.update(seconds=seconds, figures=figures)
+    record(case, figures, iterations=case.iterations, seconds=seconds)
