@@ -178,6 +178,17 @@ def test_a_truncated_library_does_not_kill_the_process(tmp_path):
     assert "truncated" in done.stdout
 
 
+@needs_build
+@pytest.mark.parametrize("statement", ["fastgen.core", "from fastgen import core"])
+def test_core_without_its_library_says_how_to_build_it(tmp_path, statement):
+    shutil.copytree(LIB.parent, tmp_path / "fastgen", ignore=shutil.ignore_patterns("lib"))
+    start = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import fastgen; "
+    done = run_python(start + statement)
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("ImportError: fastgen.core does not load: libfastgen_core.so")
+    assert "Build it: pip install" in error
+
+
 def test_abi_number_is_the_header_s():
     header = (ROOT / "csrc/core/abi.h").read_text()
     assert f"#define FG_ABI_VERSION {native.ABI}\n" in header
