@@ -77,7 +77,10 @@ def test_demo_on_the_kernels(demo, fused, quick_features):
     assert all(np.isfinite(float(value)) for _, *values in rows for value in values)
 
 
-def test_interrupt_leaves_what_was_made(demo, monkeypatch):
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C after two epochs of both models."""
+
     def train(entrants, *arguments, **options):
         for entrant, epochs in zip(entrants, (3, 2), strict=True):
             entrant.losses += range(epochs)
@@ -85,11 +88,38 @@ def test_interrupt_leaves_what_was_made(demo, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fastgen.demo, "train_in_turns", train)
+
+
+def test_interrupt_leaves_what_was_made(demo, interrupted):
     result, out = demo(IMAGES, "--epochs", "9")
     assert result.exit_code == 130
-    assert result.stderr == f"Interrupted after 2 of 9 epochs; what was made is in {out}.\n"
+    assert "Stopping; drawing what was made\n" in result.stdout
+    files = "losses.csv, stock.png, fastgen.png"
+    assert result.stderr == f"Interrupted after 2 of 9 epochs; {out} has {files}.\n"
     assert len(read_losses(out)) == 2
     assert all((out / name).exists() for name in PICTURES.values())
+
+
+def test_an_interrupt_while_drawing_leaves_what_was_drawn(demo, interrupted, monkeypatch):
+    def draw(model, *data, path, seed):
+        if path.name == "fastgen.png":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastgen.demo, "contact_sheet", draw)
+    result, out = demo(IMAGES, "--epochs", "9")
+    assert result.exit_code == 130
+    files = "losses.csv, stock.png"
+    assert result.stderr == f"Interrupted after 2 of 9 epochs; {out} has {files}.\n"
+
+
+def test_an_interrupt_after_the_last_epoch_is_told(demo, quick_features, monkeypatch):
+    def evaluate(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastgen.demo, "evaluate", evaluate)
+    result, out = demo(IMAGES, "--epochs", "1")
+    assert result.exit_code == 130
+    assert f"Interrupted after 1 of 1 epochs; {out} has losses.csv, " in result.stderr
 
 
 @pytest.mark.parametrize("shape", [(8, 6), (8, 6, 1), (8, 6, 3)])

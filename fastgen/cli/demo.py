@@ -22,7 +22,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the weights, the noise and the batches.")] = 0,
 ):
     """Train the book's VAE with stock Keras layers and with fastgen's, and compare them."""
-    finished = None
+    outcome = None
     with contextlib.suppress(KeyboardInterrupt):
         with one_line_errors():
             check_at_least("--epochs", epochs, 1)
@@ -32,10 +32,13 @@ def demo(
             train, valid = _load_images(data, seed)
             make_folder(out)
             from fastgen.demo import run
-        finished = run(train, valid, epochs=epochs, batch_size=batch_size, out=out, seed=seed)
-    if finished != epochs:
-        kept = f" after {finished} of {epochs} epochs; what was made is in {out}"
-        typer.echo(f"Interrupted{kept if finished else ''}.", err=True)
+        outcome = run(train, valid, epochs=epochs, batch_size=batch_size, out=out, seed=seed)
+    if outcome is None:
+        typer.echo("Interrupted.", err=True)
+    elif not outcome.complete:
+        kept = f"{out} has {', '.join(outcome.files)}" if outcome.files else "nothing was written"
+        typer.echo(f"Interrupted after {outcome.epochs} of {epochs} epochs; {kept}.", err=True)
+    if outcome is None or not outcome.complete:
         raise typer.Exit(INTERRUPTED)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -30,6 +31,20 @@ GENERATED = 1000
 PICTURES = {"stock Keras": "stock.png", "fastgen": "fastgen.png"}
 
 
+class Outcome(NamedTuple):
+    """What a run came to.
+
+    Attributes:
+        epochs: Epochs that both models finished.
+        files: Names of the files written.
+        complete: Whether it ended by itself, rather than by Ctrl-C.
+    """
+
+    epochs: int
+    files: tuple
+    complete: bool
+
+
 def run(train, valid, *, epochs, batch_size, out, seed, console=None):
     """Trains both models, prints what was measured, and writes pictures and `losses.csv`.
 
@@ -44,7 +59,7 @@ def run(train, valid, *, epochs, batch_size, out, seed, console=None):
         console: `rich.console.Console` to print on.
 
     Returns:
-        The number of epochs that both models finished; less than `epochs` after Ctrl-C.
+        An `Outcome`.
     """
     start = time.perf_counter()
     console = console or Console()
@@ -73,23 +88,36 @@ def run(train, valid, *, epochs, batch_size, out, seed, console=None):
                 interrupt=interrupt,
             )
     finished = min(len(entrant.losses) for entrant in entrants)
-    if finished:
-        write_losses(Path(out, "losses.csv"), entrants)
-        for entrant in entrants:
-            contact_sheet(entrant.model, *valid, path=Path(out, PICTURES[entrant.name]), seed=seed)
-    if finished == epochs:
-        console.print(loss_table(entrants, sorted(shown)))
-        paths = path_lines(fastgen.stats())  # of the training, without what is timed next
-        shape = min(batch_size, len(x_train)), entrants[1].model.codings
-        latent = latent_line(time_in_turns(latent_layers(seed), shape, seed), shape)
-        for line in (*speed_lines(entrants, steps), latent, *paths):
-            console.print(line, highlight=False, soft_wrap=line is latent)
-        console.print(summary_table(entrants, steps, evaluate(entrants, train, x_valid, seed)))
-        seconds = time.perf_counter() - start
-        names = ", ".join([*PICTURES.values(), "losses.csv"])
-        wrote = f"Wrote {names} to {out}; {seconds:.0f} s in all"
-        console.print(wrote, highlight=False, soft_wrap=True)
-    return finished
+    files = []
+    # Ctrl-C from here on ends the command, which can still say what is in the folder.
+    with contextlib.suppress(KeyboardInterrupt):
+        if finished < epochs:
+            console.print("Stopping; drawing what was made" if finished else "Stopping")
+        if finished:
+            for name in write(entrants, valid, out, seed):
+                files.append(name)
+        if finished == epochs:
+            console.print(loss_table(entrants, sorted(shown)))
+            paths = path_lines(fastgen.stats())  # of the training, without what is timed next
+            shape = min(batch_size, len(x_train)), entrants[1].model.codings
+            latent = latent_line(time_in_turns(latent_layers(seed), shape, seed), shape)
+            for line in (*speed_lines(entrants, steps), latent, *paths):
+                console.print(line, highlight=False, soft_wrap=line is latent)
+            console.print(summary_table(entrants, steps, evaluate(entrants, train, x_valid, seed)))
+            wrote = f"Wrote {', '.join(files)} to {out}; {time.perf_counter() - start:.0f} s in all"
+            console.print(wrote, highlight=False, soft_wrap=True)
+            return Outcome(finished, tuple(files), complete=True)
+    return Outcome(finished, tuple(files), complete=False)
+
+
+def write(entrants, valid, out, seed):
+    """Writes the losses and a page of pictures of each model; yields each file's name once done."""
+    write_losses(Path(out, "losses.csv"), entrants)
+    yield "losses.csv"
+    for entrant in entrants:
+        name = PICTURES[entrant.name]
+        contact_sheet(entrant.model, *valid, path=Path(out, name), seed=seed)
+        yield name
 
 
 def build(image_shape, seed):
