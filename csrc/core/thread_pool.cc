@@ -44,6 +44,7 @@ class Pool {
     const int64_t worth = 1 + panels * cycles_per_panel / kCyclesWorthAThread;
     std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
     if (panels <= 1 || worth <= 1 || !(turn.lock(), size_ > 1) || !start()) {
+      if (turn.owns_lock()) turn.unlock();  // no other thread takes part: callers need not wait
       if (panels > 0) task(arg, 0, panels);
       return;
     }

@@ -1,5 +1,6 @@
 // The pool: any number of threads, callers at once, resizing under way; and any other pool.
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "core/thread_pool.h"
@@ -87,6 +88,22 @@ TEST(threads_may_call_at_once) {
     });
   }
   for (auto& caller : callers) caller.join();
+}
+
+TEST(threads_of_a_pool_of_one_do_not_wait_for_each_other) {
+  fg_set_pool_size(1);
+  std::atomic<int> inside{0};
+  // Ends once both callers are inside, or after a time that only callers in turn take.
+  const fg_task task = [](void* arg, int64_t, int64_t) {
+    auto& count = *static_cast<std::atomic<int>*>(arg);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    count++;
+    while (count < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    CHECK(count == 2);
+  };
+  const auto call = [&] { fg_pool()->parallel_for(fg_pool()->pool, 2, 100000, task, &inside); };
+  std::thread first(call), second(call);
+  first.join(), second.join();
 }
 
 TEST(threads_may_be_resized_under_way) {
