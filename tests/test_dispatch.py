@@ -12,6 +12,8 @@ import tensorflow as tf
 import fastgen
 from fastgen import dispatch, native, ops
 from fastgen.dispatch import COMPOSITE, FUSED, REFUSED, Situation, decide
+from fastgen.ops import vectorize
+from tests.ops.cases import OPS
 
 # Everything that may differ, with the values that matter.
 TABLE = [
@@ -68,6 +70,13 @@ def test_kernels_are_ops():
             assert hasattr(native.load_ops(), f"fastgen_{op}")
 
 
+def test_every_kernel_is_in_the_tables_of_the_tests_and_of_vectorized_map():
+    assert set(OPS) == set(dispatch.KERNELS)
+    fused = [f"{name}{end}" for name in dispatch.KERNELS for end in ("", "_grad")]
+    types = {f"Fastgen{''.join(word.title() for word in name.split('_'))}" for name in fused}
+    assert set(vectorize.COMPOSITES) == types
+
+
 def kl():
     return ops.gaussian_kl([[0.0]], [[0.0]])
 
@@ -97,6 +106,11 @@ def test_unknown_backend(monkeypatch):
     monkeypatch.setenv("FASTGEN_BACKEND", "fast")
     with pytest.raises(ValueError, match="FASTGEN_BACKEND must be one of.*Received: 'fast'"):
         kl()
+
+
+def test_empty_backend_is_auto(monkeypatch):
+    monkeypatch.setenv("FASTGEN_BACKEND", "")
+    assert path_of(kl) == {FUSED}
 
 
 def test_portable_wins_and_ends(fused):
