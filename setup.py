@@ -181,6 +181,11 @@ class BuildNative(build_ext):
         os.chdir(ROOT)
         if os.environ.get("FASTGEN_NATIVE") == "0":
             print("fastgen: FASTGEN_NATIVE=0, building no native code")
+            if any((self.package_folder() / "lib").glob("*.so")):
+                print(
+                    f"fastgen: the libraries built earlier stay in {self.package_folder()}/lib and "
+                    "are used. `make clean` removes them; FASTGEN_BACKEND=composite passes them by."
+                )
             return
         OBJECTS.mkdir(parents=True, exist_ok=True)
         with (OBJECTS / "lock").open("w") as lock:

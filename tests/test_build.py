@@ -26,8 +26,8 @@ Path(arguments[arguments.index("-o") + 1]).write_text("made")
 
 
 @pytest.fixture
-def build(tmp_path):
-    """Builds a copy of the sources; returns the lines that say what was compiled or linked."""
+def setup(tmp_path):
+    """Runs setup.py on a copy of the sources, in an environment; returns the finished process."""
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "csrc", tmp_path / "csrc")
@@ -38,15 +38,27 @@ def build(tmp_path):
     compiler.write_text(COMPILER)
     compiler.chmod(0o755)
 
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("FASTGEN_")}
+
     def run(**environment):
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"],
             cwd=tmp_path,
-            env={**os.environ, "CXX": str(compiler), "NVCC": str(compiler), **environment},
+            env={**kept, "CXX": str(compiler), "NVCC": str(compiler), **environment},
             capture_output=True,
             text=True,
             timeout=300,
         )
+
+    return run
+
+
+@pytest.fixture
+def build(setup):
+    """Builds; returns the lines that say what was compiled or linked."""
+
+    def run(**environment):
+        done = setup(**environment)
         assert done.returncode == 0, done.stderr
         return [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
 
@@ -73,3 +85,42 @@ def test_build_info_names_cuda_only_if_it_was_compiled(build, tmp_path):
     (tmp_path / "csrc/kernels/unused.cu").write_text("")
     compiled = any(line.endswith(".cu") for line in build())
     assert json.loads((tmp_path / "fastgen/lib/build.json").read_text())["cuda"] == compiled
+
+
+def test_no_native_code_is_built_on_demand(setup, build, tmp_path):
+    done = setup(FASTGEN_NATIVE="0", CXX="no-such-compiler")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "fastgen: FASTGEN_NATIVE=0, building no native code\n"
+    assert not (tmp_path / "fastgen/lib").exists()
+    build()
+    done = setup(FASTGEN_NATIVE="0")
+    assert "libraries built earlier stay in fastgen/lib and are used" in done.stdout
+    assert (tmp_path / "fastgen/lib/libfastgen_core.so").exists()
+
+
+def test_missing_compiler_is_named(setup):
+    done = setup(CXX="no-such-compiler")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "no C++ compiler 'no-such-compiler'. Install g++, or set CXX" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"FASTGEN_CUDA": "bogus"}, "FASTGEN_CUDA must be 0 or 1. Received: bogus"),
+        ({"FASTGEN_CUDA": "1", "NVCC": "no-such-nvcc"}, "FASTGEN_CUDA=1, but nvcc is not"),
+    ],
+)
+def test_cuda_that_cannot_be_had(setup, environment, message):
+    done = setup(**environment)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"FASTGEN_CUDA": "0", "NVCC": "no-such-nvcc"}, {"FASTGEN_CUDA": "1"}, {"FASTGEN_CUDA": ""}],
+)
+def test_cuda_that_can_be_had_or_is_not_wanted(build, tmp_path, environment):
+    assert "libfastgen_core.so" in build(**environment)
+    assert (tmp_path / "fastgen/lib/build.json").exists()
