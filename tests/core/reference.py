@@ -18,12 +18,12 @@ def philox(counter, key):
     return np.stack(c, axis=-1).astype(np.uint32)
 
 
-def words(seed, groups):
-    """TensorFlow's random words for a seed [2]: uint32 [groups, 4]."""
+def words(seed, groups, first=0):
+    """TensorFlow's random words for a seed [2], from a group on: uint32 [groups, 4]."""
     low_high = np.array(seed, np.int64).view(np.uint32)
     mixed = philox(low_high, (0x3EC8F720, 0x02461E29))
     counter = np.zeros([groups, 4], np.uint32)
-    index = np.arange(groups, dtype=np.uint64)
+    index = np.arange(first, first + groups, dtype=np.uint64)
     counter[:, 0], counter[:, 1] = index & LOW, index >> np.uint64(32)
     counter[:, 2:] = mixed[2:]
     return philox(counter, mixed[:2])
