@@ -29,10 +29,14 @@ class GroupedSteps:
 
     def suit(self, given):
         """Whether a `fit` with these arguments, by name, comes to the same in groups."""
+        model = self.model
+        # TensorFlow cannot branch on a distributed iterator.
+        if model.run_eagerly or model.distribute_strategy.num_replicas_in_sync > 1:
+            return False
         arrays = isinstance(given.get("x"), np.ndarray)
         whole = given.get("steps_per_epoch") is None and given.get("validation_steps") is None
         callbacks = keras.tree.flatten(given.get("callbacks") or ())
-        return arrays and whole and not self.model.run_eagerly and not any(map(watches, callbacks))
+        return arrays and whole and not any(map(watches, callbacks))
 
     @contextlib.contextmanager
     def in_use(self):

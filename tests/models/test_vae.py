@@ -23,8 +23,9 @@ def stock_reconstruction(kind, x, output):
     return PIXELS * float(np.mean(loss))
 
 
-@pytest.mark.parametrize("kind", ["binary_crossentropy", "mean_squared_error"])
-@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize(
+    ("kind", "reduction"), [("binary_crossentropy", "sum"), ("mean_squared_error", "mean")]
+)
 def test_loss_and_logs(path, kind, reduction):
     vae = compiled(reconstruction=kind, reduction=reduction, beta=3.0)
     state = vae.latent.seed_generator.state

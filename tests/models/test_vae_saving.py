@@ -34,7 +34,7 @@ def parts(vae):
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_keras_file(path, make, tmp_path):
+def test_keras_file(fused, make, tmp_path):
     vae = make()
     vae.fit(X, verbose=0)
     vae.save(tmp_path / "vae.keras")
@@ -90,8 +90,14 @@ def policy():
     keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16", "float64"])
-@pytest.mark.parametrize("variant", [{}, {"free_bits": 0.1, "kind": "convolutional"}], ids=len)
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("mixed_float16", {}),
+        ("mixed_bfloat16", {"free_bits": 0.1}),
+        ("float64", {"kind": "convolutional"}),
+    ],
+)
 def test_precision(policy, name, variant):
     policy(name)
     vae = small(beta=Warmup(2), **variant)

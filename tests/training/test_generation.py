@@ -1,4 +1,4 @@
-"""A VAE that was trained for seconds: its samples, the way between two images, an attribute."""
+"""A VAE that was trained for a while: its samples, the way between two images, an attribute."""
 
 import keras
 import numpy as np
@@ -8,7 +8,9 @@ import fastgen
 from fastgen.evaluation import feature_extractor, frechet_distance
 from fastgen.models import latent_space
 
-EPOCHS = 20
+pytestmark = pytest.mark.slow
+
+EPOCHS = 60
 BAR = (slice(None), slice(None), slice(0, 3))  # the three columns at the left
 SAMPLES = 1000
 
