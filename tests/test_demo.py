@@ -155,7 +155,7 @@ def test_too_few_images_are_not_evaluated(quick_features):
     ]
     train = IMAGES[:9] / np.float32(255), None
     assert fastgen.demo.evaluate(entrants, train, train[0][:2], seed=0) is None
-    assert "Too few images" in text_of(summary_table(entrants, 5, None))
+    assert "Too few images are held out" in text_of(summary_table(entrants, 5, None))
     found = Comparison(8, 8, 12.25, 1.0, -0.5, 0.1, 0.25, 0.75, 0.9, "A note.")
     text = text_of(summary_table(entrants, 5, [found, found]))
     assert "A note." in text and all(value in text for value in ("12.2", "-0.5", "0.25", "0.75"))

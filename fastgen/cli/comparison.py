@@ -32,7 +32,8 @@ def compare_with_real(model, train, valid, count, seed):
     extractor = evaluation.feature_extractor() if y is None else evaluation.feature_extractor(x, y)
     random = np.random.RandomState(seed)
     kinds = {
-        "samples": model.generate(count, seed),
+        # Linear outputs of a decoder may pass the range of images.
+        "samples": np.clip(model.generate(count, seed), 0, 1),
         "training images": x[random.permutation(len(x))[:count]],
         "noise": random.random_sample((count, *real.shape[1:])).astype("float32"),
     }

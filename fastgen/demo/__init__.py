@@ -23,6 +23,7 @@ from fastgen.demo.report import (
     write_losses,
 )
 from fastgen.evaluation import compare, feature_extractor
+from fastgen.evaluation.comparison import LEAST
 from fastgen.interrupt import StopOnInterrupt
 from fastgen.layers import GaussianLatent
 from fastgen.plots import contact_sheet
@@ -137,12 +138,11 @@ def latent_layers(seed):
 
 def evaluate(entrants, train, x_valid, seed):
     """A `Comparison` of each model's images with the held-out ones; none if those are too few."""
-    images, labels = train
-    try:
-        extractor = feature_extractor(*((images, labels) if labels is not None else ()), seed=seed)
-        return [
-            compare(x_valid, entrant.model.generate(GENERATED, seed), extractor, seed=seed)
-            for entrant in entrants
-        ]
-    except ValueError:
+    if len(x_valid) < LEAST:
         return None
+    labelled = train[1] is not None and len(np.unique(train[1])) > 1
+    extractor = feature_extractor(*(train if labelled else ()), seed=seed)
+    return [
+        compare(x_valid, entrant.model.generate(GENERATED, seed), extractor, seed=seed)
+        for entrant in entrants
+    ]

@@ -88,7 +88,7 @@ def latent_line(entrants, shape):
 
 def summary_table(entrants, steps_per_epoch, comparisons):
     """Both models in the end: loss, speed, and how their images compare with held-out ones."""
-    caption = comparisons[0].note if comparisons else "Too few images, or labels, to evaluate."
+    caption = comparisons[0].note if comparisons else "Too few images are held out to evaluate."
     table = Table(title="In the end", title_justify="left", caption=caption, caption_justify="left")
     for heading in ("", *(entrant.name for entrant in entrants)):
         table.add_column(heading, justify="right" if heading else "left")

@@ -1,6 +1,7 @@
 """Priors of a latent space: what the codings of a variational autoencoder are drawn towards."""
 
 import math
+import numbers
 
 import keras
 import tensorflow as tf
@@ -185,6 +186,6 @@ class GaussianMixture(Prior):
 
 
 def _positive(owner, name, value):
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"{owner}: {name} must be an integer ≥ 1. Received: {value!r}")
-    return value
+    return int(value)

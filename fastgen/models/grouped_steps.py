@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 STEPS = 16
+FUNCTIONS = ("train_function", "test_function", "predict_function")
 HOOKS = [
     f"on_{part}batch_{moment}" for part in ("", "train_", "test_") for moment in ("begin", "end")
 ]
@@ -25,7 +26,8 @@ class GroupedSteps:
 
     def __init__(self, model):
         self.model = model
-        self.traced = {}
+        self.outside = None
+        self.traced = dict.fromkeys(FUNCTIONS)
 
     def suit(self, given):
         """Whether a `fit` with these arguments, by name, comes to the same in groups."""
@@ -40,22 +42,29 @@ class GroupedSteps:
 
     @contextlib.contextmanager
     def in_use(self):
-        """`fit` inside runs groups; `evaluate` and `fit` outside run what they did."""
+        """`fit` inside runs groups; what is called outside runs as it did."""
         model = self.model
-        kept = model.steps_per_execution, model.train_function, model.test_function
-        model.steps_per_execution = STEPS
-        model.train_function, model.test_function = self.traced.get("functions", (None, None))
+        outside = {name: getattr(model, name) for name in FUNCTIONS}
+        # Something else outside: the model was made to trace again.
+        if self.outside is not outside["train_function"]:
+            self.outside, self.traced = outside["train_function"], dict.fromkeys(FUNCTIONS)
+        steps, model.steps_per_execution = model.steps_per_execution, STEPS
+        for name, function in self.traced.items():
+            setattr(model, name, function)
         try:
             yield
         finally:
-            self.traced["functions"] = model.train_function, model.test_function
-            model.steps_per_execution, model.train_function, model.test_function = kept
+            self.traced = {name: getattr(model, name) for name in FUNCTIONS}
+            model.steps_per_execution = steps
+            for name, function in outside.items():
+                setattr(model, name, function)
 
 
 def watches(callback):
     """Whether a callback does something after a batch."""
     if not isinstance(callback, keras.callbacks.Callback):
         return True  # a CallbackList, or what will be an error
-    own = (inspect.getattr_static(type(callback), hook) for hook in HOOKS)
+    # LambdaCallback has its hooks in the instance.
+    own = (inspect.getattr_static(callback, hook) for hook in HOOKS)
     default = (inspect.getattr_static(keras.callbacks.Callback, hook) for hook in HOOKS)
     return any(a is not b for a, b in zip(own, default, strict=True))

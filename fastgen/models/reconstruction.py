@@ -1,7 +1,5 @@
 """Reconstruction losses of images, one number for each image."""
 
-import math
-
 import tensorflow as tf
 
 LOSSES = ("binary_crossentropy", "mean_squared_error")
@@ -42,8 +40,3 @@ def reconstruction_loss(kind, images, outputs):
         y = tf.clip_by_value(outputs, 1e-7, 1 - 1e-7)
         each = -images * tf.math.log(y) - (1 - images) * tf.math.log(1 - y)
     return tf.reduce_sum(each, axis=list(range(1, each.shape.rank)))
-
-
-def pixels(image_shape):
-    """Numbers in an image."""
-    return math.prod(image_shape)

@@ -224,12 +224,12 @@ class VariationalAutoencoder(keras.Model):
         """Means of the codings, `(n, codings)`; arguments and errors as for `posterior`."""
         return self.posterior(x, batch_size)[0]
 
-    def decode(self, codings, batch_size=256):
+    def decode(self, codings, batch_size=None):
         """Images of codings.
 
         Args:
             codings: `(n, codings)` array.
-            batch_size: Images at a time.
+            batch_size: Images at a time, by default a million pixels.
 
         Returns:
             `(n, *image_shape)` array.
@@ -245,7 +245,7 @@ class VariationalAutoencoder(keras.Model):
             )
         if self._images is None:
             self._images = InBatches(self.decoder)
-        return self._images(codings, batch_size)
+        return self._images(codings, batch_size or max(1, 2**20 // math.prod(self.image_shape)))
 
     def generate(self, n, seed=None):
         """Images of codings that are drawn from the prior.
@@ -262,6 +262,7 @@ class VariationalAutoencoder(keras.Model):
         """
         if not isinstance(n, numbers.Integral) or n < 1:
             raise ValueError(f"VariationalAutoencoder: n must be an integer ≥ 1. Received: {n!r}")
+        seed = int(seed) if isinstance(seed, numbers.Integral) else seed
         return self.decode(keras.ops.convert_to_numpy(self.prior.sample(int(n), seed)))
 
     def get_config(self):

@@ -100,7 +100,8 @@ def _images(data, run, resume, settings):
     kept = settings.data if resume else "digits"
     data = kept if data is None else data
     if isinstance(data, (str, os.PathLike)):
-        name = os.path.abspath(data) if os.path.exists(data) else str(data)
+        a_file = data not in fastgen.data.SOURCES and os.path.exists(data)
+        name = os.path.abspath(data) if a_file else str(data)
         if name == "arrays":
             raise ValueError(
                 f"the run in {run.folder} was trained on arrays: give them again as data"

@@ -63,6 +63,40 @@ def test_who_looks_at_batches_sees_each(groups):
     assert seen.steps == [0, 1, 2, 3, 4] and not groups
 
 
+def test_hooks_of_an_instance_count(groups):
+    vae, steps = compiled(), []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: steps.append(batch)
+    )
+    vae.fit(images(20), batch_size=BATCH, verbose=0, callbacks=[look])
+    assert steps == [0, 1, 2, 3, 4] and not groups
+
+
+class Predicts(keras.callbacks.Callback):
+    """Predicts after each epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.shape = self.model.predict(images(50), batch_size=BATCH, verbose=0).shape
+
+
+def test_a_callback_may_predict(groups):
+    vae, predicts = compiled(), Predicts()
+    vae.predict(images(8), verbose=0)
+    vae.fit(images(20), batch_size=BATCH, verbose=0, callbacks=[predicts])
+    assert groups and predicts.shape[0] == 50
+    assert vae.predict(images(50), batch_size=BATCH, verbose=0).shape[0] == 50
+
+
+def test_a_model_made_to_trace_again_does(groups):
+    vae = small(beta=0.0)
+    vae.compile("sgd")
+    vae.fit(images(8), verbose=0)
+    vae.beta = 1.0
+    vae.make_train_function(force=True)
+    logs = vae.fit(images(8), verbose=0).history
+    assert len(groups) == 2 and logs["loss"][0] > logs["reconstruction_loss"][0]
+
+
 @pytest.mark.parametrize("arguments", [{"steps_per_execution": 3}, {"run_eagerly": True}])
 def test_what_compile_says_holds(groups, arguments):
     vae = small()
