@@ -62,20 +62,23 @@ def test_training_is_the_same_with_and_without():
 
 @pytest.mark.slow
 def test_aggregate_posterior_of_digits():
-    """Of active units: mean < 0.1, standard deviation 0.8 to 1.2; a strong β collapses some."""
+    """Of active units: mean < 0.1, standard deviation 0.8 to 1.2."""
     import fastgen
 
     (x, _), _ = fastgen.data.load("digits")
     vae = fastgen.models.variational_autoencoder((28, 28), 10, seed=1)
     vae.compile("nadam")
     units = ActiveUnits(x)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        vae.fit(x, epochs=30, verbose=0, callbacks=[units])
-    active = units.report["active"]
+    # Steps of 1e-3 alone leave the means to wander by 0.15.
+    for epochs, learning_rate in ((60, 1e-3), (20, 3e-4), (20, 1e-4)):
+        vae.optimizer.learning_rate.assign(learning_rate)
+        vae.fit(x, epochs=epochs, verbose=0)
+    units.set_model(vae)
+    report = units.look()
+    active = report["active"]
     assert active.sum() >= 3
-    assert np.all(abs(units.report["mean"][active]) < 0.1)
-    assert np.all(abs(units.report["std"][active] - 1) < 0.2)
+    assert np.all(abs(report["mean"][active]) < 0.1)
+    assert np.all(abs(report["std"][active] - 1) < 0.2)
 
 
 @pytest.mark.parametrize(
