@@ -23,7 +23,7 @@ class Recorder(keras.callbacks.Callback):
         self.checkpoints = checkpoints
         self.rows = rows
         self.diverged = None
-        self._written = time.monotonic()
+        self._written = -math.inf  # the first epoch's is always written
 
     def on_epoch_end(self, epoch, logs=None):
         """Write, unless the epoch was cut short or its loss is not finite."""

@@ -101,6 +101,10 @@ train_vae("images.npz", "broken", kind={kind!r}, callbacks=[kill], **{SMALL!r})
     assert process.returncode == -signal.SIGKILL
     broken = Run("broken")
     assert broken.epochs == 1 and broken.model.generate(2, seed=1).shape == (2, 8, 6)
+    stored = [v.numpy() for v in broken.model.weights]
+    assert Checkpoints(broken.checkpoints, broken.model).restore() == 1
+    for a, b in zip(stored, broken.model.weights, strict=True):
+        np.testing.assert_array_equal(a, b.numpy(), err_msg="model.keras is the checkpoint's")
     if kind == "dense":
         whole = request.getfixturevalue("whole")
     else:
