@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,15 +19,35 @@ SEED = Annotated[int, typer.Option(help="Of what is drawn from the prior.")]
 
 
 def load_model_and_data(model, data):
-    """The model at a path, and `(x_train, y_train), (x_valid, y_valid)`."""
+    """The model at a path, and `(x_train, y_train), (x_valid, y_valid)`.
+
+    They are split as in the training, where the run's `config.json` is in the folder or beside the
+    file. One line on stderr warns when the run's data has changed since.
+    """
     import fastgen.data
     from fastgen.training import Run, load_model
 
     loaded = load_model(model)
-    run = Run(model)
-    trained_here = (run.folder / "config.json").exists()
+    path = Path(model)
+    run = Run(path if path.is_dir() else path.parent)
+    settings = run.settings if (run.folder / "config.json").exists() else None
     if data is None:
-        if not trained_here or run.settings.data == "arrays":
+        if settings is None or settings.data == "arrays":
             raise ValueError(f"--data is needed: {model} does not say what it was trained on")
-        data = run.settings.data
-    return loaded, fastgen.data.load(data, seed=run.settings.seed if trained_here else 0)
+        data = settings.data
+    parts = fastgen.data.load(data, seed=settings.seed if settings else 0)
+    if settings and settings.data in (data, os.path.abspath(data)):
+        _warn_of_other_images(data, parts, settings)
+    return loaded, parts
+
+
+def _warn_of_other_images(data, parts, settings):
+    from fastgen.training.settings import fingerprint
+
+    (x_train, _), (x_valid, _) = parts
+    if fingerprint(x_train, x_valid) != settings.images:
+        typer.echo(
+            f"Warning: {data} has changed since the training: the model may have been trained on "
+            "images that count as validation images here.",
+            err=True,
+        )

@@ -1,15 +1,19 @@
 """`fastgen sample`, `fastgen interpolate` and `fastgen evaluate`."""
 
+import dataclasses
 import os
+import shutil
 
 import keras
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import fastgen.data
 import fastgen.models
 from fastgen import evaluation
-from fastgen.training import train_vae
+from fastgen.cli.options import load_model_and_data
+from fastgen.training import Run, train_vae
 
 RANDOM = np.random.RandomState(0)
 
@@ -20,7 +24,7 @@ def trained(tmp_path_factory):
     x = RANDOM.randint(0, 256, (200, 6, 5)).astype(np.uint8)
     folder = tmp_path_factory.mktemp("trained")
     np.savez(folder / "images.npz", x=x, y=RANDOM.randint(0, 2, 200))
-    train_vae(folder / "images.npz", folder / "out", epochs=1, batch_size=50, codings=3)
+    train_vae(folder / "images.npz", folder / "out", epochs=1, batch_size=50, codings=3, seed=7)
     return folder / "out"
 
 
@@ -66,6 +70,31 @@ def test_evaluate(trained, invoke, monkeypatch):
     np.savez(no_labels, x=RANDOM.randint(0, 256, (100, 6, 5)).astype(np.uint8))
     assert invoke("evaluate", str(trained), "--data", no_labels).exit_code == 0
     assert seen[1] == ()
+
+
+def test_the_split_is_that_of_the_run(trained, invoke, monkeypatch, capsys):
+    data = trained.parent / "images.npz"
+    monkeypatch.chdir(data.parent)
+    _, (_, (valid, _)) = load_model_and_data(str(trained), None)
+    assert not np.array_equal(valid, fastgen.data.load(data, seed=0)[1][0])
+    file = str(trained / "model.keras")
+    for name in (None, str(data), "images.npz"):
+        assert np.array_equal(load_model_and_data(file, name)[1][1][0], valid)
+    np.savez("other.npz", x=np.load(data)["x"][::-1])
+    load_model_and_data(file, "other.npz")
+    assert capsys.readouterr().err == ""
+
+
+def test_data_that_changed_since_the_training(trained, tmp_path, invoke):
+    folder = tmp_path / "copy"
+    shutil.copytree(trained, folder)
+    settings = Run(folder).settings
+    Run(folder).settings = dataclasses.replace(settings, data=str(tmp_path / "images.npz"))
+    np.savez("images.npz", x=np.load(trained.parent / "images.npz")["x"][::-1])
+    for arguments in ([folder], [folder / "model.keras", "--data", "images.npz"]):
+        result = invoke("interpolate", *map(str, arguments))
+        assert result.exit_code == 0 and result.stderr.count("\n") == 1
+        assert result.stderr.startswith("Warning: ") and "images.npz has changed" in result.stderr
 
 
 @pytest.mark.parametrize(
