@@ -21,6 +21,7 @@ def compare_with_real(model, train, valid, count, seed):
     Args:
         model: Has `generate(n, seed)`.
         train: `(x, y)`, images and labels or None, the ones that the model was trained on.
+            Without labels, or with those of one class only, the classifier is one of digits.
         valid: `(x, y)`, images to compare with.
         count: Images of each kind to compare.
         seed: Of the samples, the choice of training images, and the noise.
@@ -29,6 +30,8 @@ def compare_with_real(model, train, valid, count, seed):
         A `rich.table.Table`, and lines of text that say what to think of it.
     """
     (x, y), (real, _) = train, valid
+    if y is not None and len(np.unique(y)) < 2:
+        y = None  # one class is nothing to tell apart
     extractor = evaluation.feature_extractor() if y is None else evaluation.feature_extractor(x, y)
     random = np.random.RandomState(seed)
     kinds = {

@@ -70,6 +70,11 @@ def test_evaluate(trained, invoke, monkeypatch):
     np.savez(no_labels, x=RANDOM.randint(0, 256, (100, 6, 5)).astype(np.uint8))
     assert invoke("evaluate", str(trained), "--data", no_labels).exit_code == 0
     assert seen[1] == ()
+    one_class = "one_class.npz"
+    np.savez(one_class, x=RANDOM.randint(0, 256, (100, 6, 5)).astype(np.uint8), y=[3] * 100)
+    result = invoke("evaluate", str(trained), "--data", one_class)
+    assert result.exit_code == 0 and "a classifier of digits" in result.output
+    assert seen[2] == ()
 
 
 def test_the_split_is_that_of_the_run(trained, invoke, monkeypatch, capsys):
