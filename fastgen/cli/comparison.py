@@ -9,9 +9,11 @@ from fastgen import evaluation
 def loss_line(model, images):
     """The model's losses on images, as a line of text."""
     losses = model.evaluate(images, batch_size=256, verbose=0, return_dict=True)
+    in_nats = model.reconstruction == "binary_crossentropy" and model.reduction == "sum"
+    unit = " nats per image" if in_nats else ""
     return (
         f"{len(images)} validation images: loss {losses['loss']:.2f}, reconstruction "
-        f"{losses['reconstruction_loss']:.2f}, KL {losses['kl']:.2f} nats per image"
+        f"{losses['reconstruction_loss']:.2f}, KL {losses['kl']:.2f}{unit}"
     )
 
 

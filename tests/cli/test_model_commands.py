@@ -12,6 +12,7 @@ from matplotlib.image import imread
 import fastgen.data
 import fastgen.models
 from fastgen import evaluation
+from fastgen.cli.comparison import loss_line
 from fastgen.cli.options import load_model_and_data
 from fastgen.training import Run, train_vae
 
@@ -100,6 +101,24 @@ def test_data_that_changed_since_the_training(trained, tmp_path, invoke):
         result = invoke("interpolate", *map(str, arguments))
         assert result.exit_code == 0 and result.stderr.count("\n") == 1
         assert result.stderr.startswith("Warning: ") and "images.npz has changed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("reconstruction", "reduction", "in_nats"),
+    [
+        ("binary_crossentropy", "sum", True),
+        ("binary_crossentropy", "mean", False),
+        ("mean_squared_error", "sum", False),
+    ],
+)
+def test_losses_are_in_nats_where_they_are_so(reconstruction, reduction, in_nats):
+    vae = fastgen.models.variational_autoencoder(
+        (6, 5), 2, hidden=(4,), reconstruction=reconstruction, reduction=reduction
+    )
+    vae.compile()
+    line = loss_line(vae, RANDOM.random_sample((8, 6, 5)).astype("float32"))
+    assert line.startswith("8 validation images: loss ")
+    assert line.endswith(" nats per image") == ("nats" in line) == in_nats
 
 
 @pytest.mark.parametrize(
