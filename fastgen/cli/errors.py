@@ -79,6 +79,13 @@ def check_at_least(option, value, least):
         raise ValueError(f"{option} must be at least {least}. Received: {value}")
 
 
+def check_seed(seed):
+    """Raises ValueError if `--seed` is out of the range that NumPy and `fastgen train` take."""
+    check_at_least("--seed", seed, 0)
+    if seed >= 2**32:
+        raise ValueError(f"--seed must be below 2**32. Received: {seed}")
+
+
 def make_folder(out):
     """Makes the folder and checks now, not after the training, that it can be written."""
     if out.exists() and not out.is_dir():

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import fastgen
-from fastgen.cli.errors import check_at_least, one_line_errors
+from fastgen.cli.errors import check_at_least, check_seed, one_line_errors
 from fastgen.cli.options import DATA, MODEL, SEED, load_model_and_data
 
 
@@ -21,7 +21,7 @@ def evaluate(
     with one_line_errors():
         if count is not None:
             check_at_least("--count", count, 8)
-        check_at_least("--seed", seed, 0)
+        check_seed(seed)
         fastgen.native.require_tensorflow("fastgen evaluate")
         from rich.console import Console
 

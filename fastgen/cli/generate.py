@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import fastgen
-from fastgen.cli.errors import check_at_least, one_line_errors
+from fastgen.cli.errors import check_at_least, check_seed, one_line_errors
 from fastgen.cli.options import DATA, MODEL, SEED, load_model_and_data
 
 PNG = Annotated[Path, typer.Option(metavar="PNG", help="Picture to write.")]
@@ -21,7 +21,7 @@ def sample(
     """Draw images from a model's prior."""
     with one_line_errors():
         check_at_least("--count", count, 1)
-        check_at_least("--seed", seed, 0)
+        check_seed(seed)
         fastgen.native.require_tensorflow("fastgen sample")
         from fastgen import plots, training
 
