@@ -30,6 +30,7 @@ def sample(
 
 
 def interpolate(
+    context: typer.Context,
     model: MODEL,
     data: DATA = None,
     start: Annotated[int, typer.Option("--from", help="Number of a validation image.")] = 0,
@@ -44,6 +45,7 @@ def interpolate(
     """Draw what a model makes of the codings between images."""
     with one_line_errors():
         check_at_least("--steps", steps, 2)
+        _check_ends(context, grid)
         fastgen.native.require_tensorflow("fastgen interpolate")
         from fastgen import plots
 
@@ -60,3 +62,11 @@ def interpolate(
         else:
             plots.interpolation(loaded, *chosen, steps, path=out)
         typer.echo(f"Wrote {out}")
+
+
+def _check_ends(context, grid):
+    """Raises ValueError if an option was given that would have no effect."""
+    unused = {"start": "--from", "end": "--to"} if grid else {"corners": "--corners"}
+    for name, option in unused.items():
+        if context.get_parameter_source(name).name != "DEFAULT":
+            raise ValueError(f"{option} goes {'without' if grid else 'with'} --grid")

@@ -137,6 +137,9 @@ def test_losses_are_in_nats_where_they_are_so(reconstruction, reduction, in_nats
         (["interpolate", "vae.keras", "--data", "more.npz"], "images of shape (n, 7, 7)"),
         (["interpolate", "vae.keras", "--data", "seven.npz"], "there are 1 validation images"),
         (["interpolate", "vae.keras", "--steps", "1"], "--steps must be at least 2"),
+        (["interpolate", "vae.keras", "--corners", *"4567"], "--corners goes with --grid"),
+        (["interpolate", "vae.keras", "--grid", "--from", "0"], "--from goes without --grid"),
+        (["interpolate", "vae.keras", "--grid", "--to", "1"], "--to goes without --grid"),
         (
             ["evaluate", "vae.keras", "--seed", str(2**32)],
             "--seed must be below 2**32. Received: 4",
