@@ -55,6 +55,11 @@ class Run:
         return (self.checkpoints / "checkpoint").exists()
 
     @property
+    def trained(self):
+        """Whether it has, or was about to have, the checkpoint of a whole epoch."""
+        return any(self.checkpoints.glob("epoch-[1-9]*"))
+
+    @property
     def settings(self):
         """`VAESettings` of the run.
 
@@ -77,13 +82,27 @@ class Run:
 
     @property
     def history(self):
-        """One dict for each epoch: its number, counted from 1, the losses, the speed."""
+        """One dict for each epoch: its number, counted from 1, the losses, the speed.
+
+        Raises:
+            ValueError: `history.csv` is damaged, or missing where there is a checkpoint.
+        """
         path = self.folder / "history.csv"
         if not path.exists():
+            if self.resumable:
+                raise ValueError(f"{path} is missing")
             return []
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
-        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                table = list(csv.DictReader(file))
+            # A loss that an epoch does not have is "", the rest of a row that was cut is None.
+            rows = [{k: float(v) for k, v in row.items() if v != ""} for row in table]
+        except (TypeError, ValueError, csv.Error) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+        numbers = list(range(1, len(rows) + 1))
+        if [row.get("epoch") for row in rows] != numbers:
+            raise ValueError(f"{path} is damaged: its epochs must be 1, 2, 3, …")
+        return [{**row, "epoch": number} for row, number in zip(rows, numbers, strict=True)]
 
     @history.setter
     def history(self, rows):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -41,7 +42,7 @@ def train_vae(data=None, out="fastgen-vae", *, resume=False, callbacks=(), **set
     Args:
         data: Name or path of the images for `fastgen.data.load`, or a pair `(x_train, x_valid)` of
             float arrays `(n, ...)` in [0, 1]. By default `"digits"`, or what the resumed run has.
-        out: Folder to write into.
+        out: Folder to write into. A run in it that has not done one epoch is replaced.
         resume: Whether to go on with the run in that folder. Settings that are not given are those
             of the run; one that is given and differs is an error, but for `epochs`.
         callbacks: Further Keras callbacks. The logs of an epoch have its `seconds`, without the
@@ -73,7 +74,7 @@ def _settings(run, resume, given):
     if unknown:
         raise TypeError(f"train_vae: unknown setting {sorted(unknown)[0]!r}")
     if not resume:
-        if run.resumable:
+        if run.trained:
             raise ValueError(
                 f"{run.folder} already holds a run: resume it, or choose another folder"
             )
@@ -124,9 +125,17 @@ def _images(data, run, resume, settings):
 
 def _train(run, settings, resume, x_train, x_valid, interrupt, callbacks):
     model = run.model = _compiled(settings, x_train)
+    if not resume:  # those of a run whose first epoch never ended must not meet other settings
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
     checkpoints = Checkpoints(run.checkpoints, model)
     first_epoch = checkpoints.restore() if resume else 0
-    run.history = rows = run.history[:first_epoch]
+    rows = run.history[:first_epoch] if resume else []
+    if len(rows) < first_epoch:
+        raise ValueError(
+            f"{run.folder / 'history.csv'} is damaged: it must have {first_epoch} epochs, as the "
+            f"checkpoint does. Received: {len(rows)}"
+        )
+    run.history = rows
     run.settings = settings
     if not resume:
         run.write_model()

@@ -170,6 +170,42 @@ def test_loss_that_is_not_finite(finished):
     assert train_vae(out="out", resume=True).epochs == 5
 
 
+@pytest.mark.parametrize("end", ["interrupted", "diverged"])
+def test_run_without_an_epoch_is_replaced(whole, end):
+    if end == "interrupted":
+        train_vae("images.npz", "out", callbacks=[At(0, 1, press)], **{**SMALL, "codings": 4})
+    else:
+        with pytest.raises(ValueError, match="the loss of epoch 1 is not finite"):
+            train_vae("images.npz", "out", **{**SMALL, "warmup": 0, "learning_rate": 1e30})
+    assert Run("out").epochs == 0
+    assert_same(train_vae("images.npz", "out", **SMALL), whole)
+
+
+def test_history_that_is_damaged_or_gone(finished):
+    path = Run("out").folder / "history.csv"
+    text = path.read_bytes()
+    lines = text.splitlines(keepends=True)
+    cases = {
+        text[:-60]: "is damaged: ",  # in the middle of a row
+        text + b"1,2,3\n": "is damaged: ",
+        b"".join([lines[0], *lines[2:]]): "is damaged: its epochs must be 1, 2, 3",
+        b"".join(lines[:-1]): r"is damaged: it must have 3 epochs, .* Received: 2",
+        b"": r"is damaged: it must have 3 epochs, .* Received: 0",
+        text.replace(b",", b"\xff,"): "is damaged: ",
+        text.replace(b"0.", b"zero", 1): "is damaged: ",
+    }
+    for damaged, message in cases.items():
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=rf"history\.csv {message}"):
+            train_vae(out="out", resume=True)
+        assert path.read_bytes() == damaged
+    path.unlink()
+    with pytest.raises(ValueError, match=r"history\.csv is missing"):
+        train_vae(out="out", resume=True)
+    with pytest.raises(ValueError, match="out already holds a run"):
+        train_vae("images.npz", "out", **SMALL)
+
+
 def test_resuming_with_other_settings(finished):
     np.savez("other.npz", x=IMAGES[::-1])
     cases = {
