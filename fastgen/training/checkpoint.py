@@ -1,5 +1,7 @@
 """Everything that a training needs to go on as if it had never stopped."""
 
+import warnings
+
 import tensorflow as tf
 
 
@@ -56,15 +58,25 @@ class Checkpoints:
     def restore(self):
         """Restores the last checkpoint; returns how many epochs it has seen.
 
+        Where the last one is damaged, it is the one before, with a `RuntimeWarning`.
+
         Raises:
-            ValueError: There is none, or it is damaged, or it is that of another model.
+            ValueError: There is none, or all are damaged, or they are those of another model.
         """
-        if self.latest is None:
+        damage = None
+        for path in reversed(self._manager.checkpoints):
+            try:
+                self._checkpoint.restore(path).assert_consumed()
+            except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
+                damage = damage or error
+                continue
+            if damage:
+                warnings.warn(
+                    f"{self.latest} is damaged; going on from {path}", RuntimeWarning, stacklevel=2
+                )
+            return int(self._epoch.numpy())
+        if damage is None:
             raise ValueError(f"{self._manager.directory} holds no checkpoint")
-        try:
-            self._checkpoint.restore(self.latest).assert_consumed()
-        except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
-            raise ValueError(
-                f"{self.latest} is damaged, or is the checkpoint of another model: {error}"
-            ) from error
-        return int(self._epoch.numpy())
+        raise ValueError(
+            f"{self.latest} is damaged, or is the checkpoint of another model: {damage}"
+        ) from damage

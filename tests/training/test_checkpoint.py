@@ -100,11 +100,38 @@ def test_another_model(tmp_path):
         Checkpoints(tmp_path, compiled(units=3)).restore()
 
 
+@pytest.mark.parametrize("part", ["data-00000-of-00001", "index"])
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
-def test_damaged(tmp_path, damage):
+def test_damaged(tmp_path, damage, part):
     checkpoints = Checkpoints(tmp_path, compiled())
     checkpoints.save(1)
-    path = Path(f"{checkpoints.latest}.data-00000-of-00001")
+    do_damage(Path(f"{checkpoints.latest}.{part}"), damage)
+    with pytest.raises(ValueError, match="damaged"):
+        Checkpoints(tmp_path, compiled()).restore()
+
+
+@pytest.mark.parametrize("part", ["data-00000-of-00001", "index"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
+def test_damaged_but_for_the_one_before(tmp_path, damage, part):
+    model = compiled()
+    checkpoints = Checkpoints(tmp_path, model)
+    train(model, 0, 1)
+    checkpoints.save(1)
+    expected = state(model)
+    train(model, 1, 2)
+    checkpoints.save(2)
+    do_damage(Path(f"{checkpoints.latest}.{part}"), damage)
+    resumed = compiled()
+    again = Checkpoints(tmp_path, resumed)
+    with pytest.warns(RuntimeWarning, match="epoch-2 is damaged; going on from .*epoch-1$"):
+        assert again.restore() == 1
+    for a, b in zip(state(resumed), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    again.save(2)  # in the place of the damaged one
+    assert Checkpoints(tmp_path, compiled()).restore() == 2
+
+
+def do_damage(path, damage):
     data = path.read_bytes()
     half = len(data) // 2
     if damage == "gone":
@@ -112,5 +139,3 @@ def test_damaged(tmp_path, damage):
     else:
         rest = b"" if damage == "cut" else bytes([data[half] ^ 255]) + data[half + 1 :]
         path.write_bytes(data[:half] + rest)
-    with pytest.raises(ValueError, match="damaged"):
-        Checkpoints(tmp_path, compiled()).restore()

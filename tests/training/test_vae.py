@@ -161,6 +161,14 @@ def test_more_epochs(whole):
     assert Run("out").settings.epochs == EPOCHS
 
 
+def test_last_checkpoint_is_damaged(finished, whole):
+    (path,) = Run("out").checkpoints.glob("epoch-3.data*")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.warns(RuntimeWarning, match="epoch-3 is damaged; going on from .*epoch-2$"):
+        run = train_vae(out="out", resume=True)
+    assert_same(run, whole)
+
+
 def test_loss_that_is_not_finite(finished):
     nan = At(EPOCHS, 1, lambda: nan.model.decoder.weights[-1].assign(np.full(48, np.nan)))
     with pytest.raises(ValueError, match="the loss of epoch 4 is not finite"):
