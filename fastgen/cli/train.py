@@ -27,7 +27,7 @@ def vae(
             help="Images: digits, mnist, fashion_mnist; an .npz with x, y; IDX files.",
         ),
     ] = "digits",
-    epochs: Annotated[int, typer.Option(help="Passes over the images.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Passes over the images.")] = 50,
     batch_size: Annotated[int, typer.Option(help="Images in a training step.")] = 32,
     codings: Annotated[int, typer.Option(help="Size of the latent space.")] = 10,
     kind: Annotated[str, typer.Option(help="dense or convolutional.")] = "dense",

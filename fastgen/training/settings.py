@@ -17,7 +17,7 @@ class VAESettings:
     Example:
     >>> from fastgen.training import VAESettings
     >>> settings = VAESettings(codings=2)
-    >>> settings.batch_size, settings.difference(VAESettings(codings=3, epochs=50))
+    >>> settings.batch_size, settings.difference(VAESettings(codings=3, epochs=60))
     (32, 'codings=2')
 
     Attributes:
@@ -38,7 +38,7 @@ class VAESettings:
 
     data: str = "digits"
     images: str = ""
-    epochs: int = 20
+    epochs: int = 50
     batch_size: int = 32
     codings: int = 10
     kind: str = "dense"
