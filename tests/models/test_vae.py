@@ -129,7 +129,11 @@ def test_default_takes_the_fused_op_alone(fused):
     assert taken == {("gaussian_sample_kl", "fused"), ("gaussian_sample_kl_grad", "fused")}
 
 
-@pytest.mark.parametrize("how", [{"run_eagerly": True}, {"jit_compile": True}], ids=str)
+@pytest.mark.parametrize(
+    "how",
+    [{"run_eagerly": True}, pytest.param({"jit_compile": True}, marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_other_ways_to_run(how):
     vae = small()
     vae.compile("nadam", **how)

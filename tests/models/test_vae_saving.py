@@ -95,7 +95,7 @@ def policy():
     [
         ("mixed_float16", {}),
         ("mixed_bfloat16", {"free_bits": 0.1}),
-        ("float64", {"kind": "convolutional"}),
+        pytest.param("float64", {"kind": "convolutional"}, marks=pytest.mark.slow),
     ],
 )
 def test_precision(policy, name, variant):

@@ -137,7 +137,7 @@ def test_stopped_while_writing(whole, monkeypatch, target, name, rows):
     assert_same(train_vae(out="broken", resume=True), whole)
 
 
-@pytest.mark.parametrize("when", [(0, 0), (2, 4)])
+@pytest.mark.parametrize("when", [pytest.param((0, 0), marks=pytest.mark.slow), (2, 4)])
 def test_interrupted(whole, when):
     run = train_vae("images.npz", "broken", callbacks=[At(*when, press)], **SMALL)
     assert run.interrupted and run.epochs == when[0]
