@@ -26,7 +26,11 @@ class InBatches:
         starts = range(0, max(len(x), 1), batch_size)  # an empty array is a batch too
         batches = [self.run(tf.constant(x[i : i + batch_size].astype(self.dtype))) for i in starts]
         if not isinstance(batches[0], (list, tuple)):
-            return np.concatenate([batch.numpy() for batch in batches])
-        return [
-            np.concatenate([part.numpy() for part in parts]) for parts in zip(*batches, strict=True)
-        ]
+            return _joined(batches)
+        return [_joined(parts) for parts in zip(*batches, strict=True)]
+
+
+def _joined(tensors):
+    """One array; joining a single one would copy it, for longer than a decoder takes."""
+    arrays = [tensor.numpy() for tensor in tensors]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
