@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 
 # FG_ABI_VERSION of csrc/core/abi.h that this Python code was written for.
-ABI = 1
+ABI = 2
 
 _lock = threading.RLock()
 

@@ -5,7 +5,7 @@
 
 #define FG_API __attribute__((visibility("default")))
 // Rises when a function, a type or a number here or in kernels/*.h changes its meaning.
-#define FG_ABI_VERSION 1
+#define FG_ABI_VERSION 2
 
 #ifdef __cplusplus
 extern "C" {

@@ -67,7 +67,7 @@ TEST(status_of_memory) {
 }
 
 TEST(status_of_settings) {
-  CHECK(fg_abi_version() == 1);
+  CHECK(fg_abi_version() == FG_ABI_VERSION);
   CHECK(fg_set_isa("sse9") == FG_INVALID_ARGUMENT && says("Received: sse9"));
   CHECK(fg_set_isa("") == FG_INVALID_ARGUMENT && fg_set_isa(nullptr) == FG_INVALID_ARGUMENT);
   CHECK(fg_set_pool_size(0) == FG_INVALID_ARGUMENT && says("Received: 0"));
