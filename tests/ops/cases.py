@@ -1,40 +1,18 @@
-"""Dtypes, shapes and tensors that the op tests share, and the ops as one table."""
+"""The ops as one table, and what their tests share: dtypes, tensors, gradients of any function."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from fastgen import ops
-from tests.core import reference
+from tests.ops import gaussian
 
 DTYPES = [tf.float32, tf.float64, tf.float16, tf.bfloat16]
 BEYOND_A_SHARE = 100_003
 SIZES = [0, 1, 7, 63, 1023, 1500, BEYOND_A_SHARE]
-# Any rank; rows and columns of none, one, a few, more than a vector, more than a tile.
-SHAPES = [
-    (5,),
-    (0, 10),
-    (7, 0),
-    (7, 10),
-    (33, 65),
-    (2, 3, 4),
-    (3, 1, 2, 5),
-    (10_001, 10),
-    (3, 1500),
-]
-SEED = (11, -(2**40) + 3)
-
-# name: (op, its composite, takes a seed)
-OPS = {
-    "gaussian_sample": (ops.gaussian_sample, ops.gaussian_sample_composite, True),
-    "gaussian_kl": (ops.gaussian_kl, ops.gaussian_kl_composite, False),
-    "gaussian_sample_kl": (ops.gaussian_sample_kl, ops.gaussian_sample_kl_composite, True),
-}
-
-dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
-sizes = pytest.mark.parametrize("size", SIZES)
-shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
-each_op = pytest.mark.parametrize("name", OPS)
 
 
 def draw(shape, dtype, key=0, scale=1.0):
@@ -43,44 +21,73 @@ def draw(shape, dtype, key=0, scale=1.0):
     return tf.constant(values, dtype)
 
 
-def parameters(shape, dtype):
-    """A mean and a log_var."""
-    return draw(shape, dtype, 1), draw(shape, dtype, 2)
-
-
 def array(tensor):
     """The float64 array of a tensor of any float dtype."""
     return tf.cast(tensor, tf.float64).numpy()
 
 
-def call(name, mean, log_var, seed=SEED):
-    """The op; always a tuple of outputs."""
-    op, _, takes_seed = OPS[name]
-    out = op(mean, log_var, seed) if takes_seed else op(mean, log_var)
-    return out if isinstance(out, tuple) else (out,)
+def wide(tensors):
+    """The tensors in float64."""
+    return [tf.cast(x, tf.float64) for x in tensors]
 
 
-def call_composite(name, mean, log_var, seed=SEED):
-    """Plain TensorFlow at the dtype of mean."""
-    _, composite, takes_seed = OPS[name]
-    seed = [tf.constant(seed, tf.int64)] if takes_seed else []
-    out = composite(mean, log_var, *seed)
-    return out if isinstance(out, tuple) else (out,)
+@dataclass(frozen=True)
+class Op:
+    """An op, as a function of the tensors that it is differentiable in.
+
+    Attributes:
+        run: `run(*inputs)`, a tuple of outputs, on the path that dispatch takes.
+        composite: the same in stock ops.
+        make: `make(shape, dtype)`, a tuple of inputs.
+        shapes: what `make` takes: of every rank, empty, odd, beyond a tile and a thread's share.
+        small: the shape where a test needs all derivatives, 12 elements or so.
+        exact: `exact(dtype)`, the function of float64 inputs that `run` is at that dtype.
+        terms: `terms(shape, out)`, how many terms each element of an output is a sum of.
+        random: whether its noise is another inside XLA.
+    """
+
+    run: Callable
+    composite: Callable
+    make: Callable
+    shapes: list
+    exact: Callable
+    small: tuple = (3, 4)
+    terms: Callable = lambda shape, out: 1
+    random: bool = False
 
 
-def call_exact(name, mean, log_var, noise):
-    """The formulas in float64, with the exact noise of the dtype under test."""
-    mean, log_var = tf.cast(mean, tf.float64), tf.cast(log_var, tf.float64)
-    z = mean + tf.exp(log_var / 2) * noise
-    kl = -0.5 * tf.reduce_sum(1 + log_var - tf.exp(log_var) - mean**2, -1)
-    return {"gaussian_sample": (z,), "gaussian_kl": (kl,), "gaussian_sample_kl": (z, kl)}[name]
+def _gaussian(name):
+    def exact(dtype):
+        def function(mean, log_var):
+            noise = gaussian.exact_noise(tf.zeros(mean.shape, dtype))
+            return gaussian.call_exact(name, mean, log_var, noise)
 
+        return function
 
-def exact_noise(x, seed=SEED):
-    """The noise of a seed, for a tensor of the shape and dtype of x, in float64."""
-    return reference.normal(np.prod(x.shape, dtype=int), seed, x.dtype.as_numpy_dtype).reshape(
-        x.shape
+    return Op(
+        functools.partial(gaussian.call, name),
+        functools.partial(gaussian.call_composite, name),
+        gaussian.parameters,
+        gaussian.SHAPES,
+        exact,
+        terms=lambda shape, out: shape[-1] if out.shape == shape[:-1] else 1,
+        random=gaussian.GAUSSIAN[name][2],
     )
+
+
+OPS = {name: _gaussian(name) for name in gaussian.GAUSSIAN}
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+sizes = pytest.mark.parametrize("size", SIZES)
+each_op = pytest.mark.parametrize("name", OPS)
+each_shape = pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        pytest.param(name, shape, id=f"{name}-{'x'.join(map(str, shape))}")
+        for name, op in OPS.items()
+        for shape in op.shapes
+    ],
+)
 
 
 def weighted_sum(outputs):
@@ -93,18 +100,18 @@ def weighted_sum(outputs):
     return total
 
 
-def gradients(function, mean, log_var):
-    """Gradients of the weighted sum of function(mean, log_var)."""
+def gradients(function, *inputs):
+    """Gradients of the weighted sum of function(*inputs)."""
     with tf.GradientTape() as tape:
-        tape.watch([mean, log_var])
-        total = weighted_sum(function(mean, log_var))
-    return tape.gradient(total, [mean, log_var], unconnected_gradients="zero")
+        tape.watch(inputs)
+        total = weighted_sum(function(*inputs))
+    return tape.gradient(total, inputs, unconnected_gradients="zero")
 
 
-def second_gradients(function, mean, log_var):
+def second_gradients(function, *inputs):
     """Gradients of a function of the gradients, as a gradient penalty has them."""
     with tf.GradientTape() as tape:
-        tape.watch([mean, log_var])
-        d_mean, d_log_var = gradients(function, mean, log_var)
-        total = weighted_sum([tf.cast(x, tf.float64) ** 2 for x in (d_mean, d_log_var)])
-    return tape.gradient(total, [mean, log_var], unconnected_gradients="zero")
+        tape.watch(inputs)
+        first = gradients(function, *inputs)
+        total = weighted_sum([tf.cast(x, tf.float64) ** 2 for x in first])
+    return tape.gradient(total, inputs, unconnected_gradients="zero")

@@ -1,7 +1,5 @@
 """What every op promises, on both paths: values, gradients, second order, edges."""
 
-import functools
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,17 +7,13 @@ import tensorflow as tf
 from tests.ops.cases import (
     OPS,
     array,
-    call,
-    call_composite,
-    call_exact,
     dtypes,
     each_op,
-    exact_noise,
+    each_shape,
     gradients,
-    parameters,
     second_gradients,
-    shapes,
     weighted_sum,
+    wide,
 )
 from tests.tolerances import NUMERIC, NUMERIC_STEP, assert_as_exact_as, assert_close
 
@@ -31,39 +25,34 @@ def assert_gates(actual, stock, exact, dtype, n=1):
         assert_as_exact_as(array(actual), array(stock), array(exact), dtype)
 
 
-@each_op
-@shapes
+@each_shape
 @dtypes
 def test_value(path, name, shape, dtype):
-    mean, log_var = parameters(shape, dtype)
-    outputs = call(name, mean, log_var)
-    stock = call_composite(name, mean, log_var)
-    exact = call_exact(name, mean, log_var, exact_noise(mean))
-    for out, plain, right in zip(outputs, stock, exact, strict=True):
-        n = shape[-1] if out.shape == shape[:-1] else 1
+    op = OPS[name]
+    inputs = op.make(shape, dtype)
+    exact = op.exact(dtype)(*wide(inputs))
+    for out, plain, right in zip(op.run(*inputs), op.composite(*inputs), exact, strict=True):
         assert out.dtype == plain.dtype and out.shape == plain.shape == right.shape
-        assert_gates(out, plain, right, out.dtype, n)
+        assert_gates(out, plain, right, out.dtype, op.terms(shape, out))
 
 
-@each_op
-@shapes
+@each_shape
 @dtypes
 def test_gradient(path, name, shape, dtype):
-    mean, log_var = parameters(shape, dtype)
-    actual = gradients(functools.partial(call, name), mean, log_var)
-    stock = gradients(functools.partial(call_composite, name), mean, log_var)
-    exact = functools.partial(call_exact, name, noise=exact_noise(mean))
-    right = gradients(exact, tf.cast(mean, tf.float64), tf.cast(log_var, tf.float64))
-    for out, plain, expected in zip(actual, stock, right, strict=True):
-        assert out.dtype == dtype and out.shape == shape
-        assert_gates(out, plain, expected, dtype)
+    op = OPS[name]
+    inputs = op.make(shape, dtype)
+    actual, stock = gradients(op.run, *inputs), gradients(op.composite, *inputs)
+    right = gradients(op.exact(dtype), *wide(inputs))
+    for x, out, plain, expected in zip(inputs, actual, stock, right, strict=True):
+        assert out.dtype == dtype and out.shape == x.shape
+        assert_gates(out, plain, expected, dtype, op.terms(shape, out))
 
 
 @each_op
 def test_gradient_against_differences(path, name):
-    mean, log_var = parameters((3, 4), tf.float64)
+    op = OPS[name]
     theoretical, numerical = tf.test.compute_gradient(
-        lambda m, v: weighted_sum(call(name, m, v)), [mean, log_var], delta=NUMERIC_STEP
+        lambda *x: weighted_sum(op.run(*x)), op.make(op.small, tf.float64), delta=NUMERIC_STEP
     )
     for actual, expected in zip(theoretical, numerical, strict=True):
         np.testing.assert_allclose(actual, expected, *NUMERIC)
@@ -72,55 +61,51 @@ def test_gradient_against_differences(path, name):
 @each_op
 @dtypes
 def test_second_order(path, name, dtype):
-    mean, log_var = parameters((7, 10), dtype)
-    actual = second_gradients(functools.partial(call, name), mean, log_var)
-    exact = functools.partial(call_exact, name, noise=exact_noise(mean))
-    right = second_gradients(exact, tf.cast(mean, tf.float64), tf.cast(log_var, tf.float64))
-    for out, expected in zip(actual, right, strict=True):
-        assert_close(array(out), array(expected), dtype)
+    op = OPS[name]
+    inputs = op.make(op.small, dtype)
+    right = second_gradients(op.exact(dtype), *wide(inputs))
+    for out, expected in zip(second_gradients(op.run, *inputs), right, strict=True):
+        assert_close(array(out), array(expected), dtype, 10)
 
 
 @each_op
 def test_third_order(path, name):
-    mean, log_var = parameters((2, 3), tf.float64)
-    noise = exact_noise(mean)
+    op = OPS[name]
+    inputs = op.make(op.small, tf.float64)
 
     def third(function):
         with tf.GradientTape() as tape:
-            tape.watch(log_var)
-            total = weighted_sum(second_gradients(function, mean, log_var))
-        return tape.gradient(total, log_var)
+            tape.watch(inputs)
+            total = weighted_sum(second_gradients(function, *inputs))
+        return tape.gradient(total, inputs, unconnected_gradients="zero")
 
-    actual = third(functools.partial(call, name))
-    assert_close(actual, third(functools.partial(call_exact, name, noise=noise)), tf.float64)
+    for out, expected in zip(third(op.run), third(op.exact(tf.float64)), strict=True):
+        assert_close(out, expected, tf.float64, 10)
 
 
 @each_op
 def test_forward_mode(path, name):
-    mean, log_var = parameters((7, 10), tf.float64)
-    tangents = parameters((7, 10), tf.float64)
+    op = OPS[name]
+    inputs = op.make(op.small, tf.float64)
+    tangents = [tf.cos(x) for x in inputs]
 
     def jvp(function):
-        with tf.autodiff.ForwardAccumulator([mean, log_var], list(tangents)) as forward:
-            outputs = function(mean, log_var)
+        with tf.autodiff.ForwardAccumulator(list(inputs), tangents) as forward:
+            outputs = function(*inputs)
         return [forward.jvp(out) for out in outputs]
 
-    exact = functools.partial(call_exact, name, noise=exact_noise(mean))
-    for actual, expected in zip(jvp(functools.partial(call, name)), jvp(exact), strict=True):
+    for actual, expected in zip(jvp(op.run), jvp(op.exact(tf.float64)), strict=True):
         assert_close(actual, expected, tf.float64, 10)
 
 
 @each_op
 @dtypes
 def test_same_bits_in_a_graph(path, name, dtype):
-    mean, log_var = parameters((33, 65), dtype)
-    function = functools.partial(call, name)
+    op = OPS[name]
+    inputs = op.make((33, 65), dtype)
     for eager, graph in [
-        (function(mean, log_var), tf.function(function)(mean, log_var)),
-        (
-            gradients(function, mean, log_var),
-            tf.function(functools.partial(gradients, function))(mean, log_var),
-        ),
+        (op.run(*inputs), tf.function(op.run)(*inputs)),
+        (gradients(op.run, *inputs), tf.function(lambda *x: gradients(op.run, *x))(*inputs)),
     ]:
         for one, other in zip(eager, graph, strict=True):
             if path == "fused":
@@ -132,58 +117,59 @@ def test_same_bits_in_a_graph(path, name, dtype):
 @each_op
 def test_outputs_used_apart(path, name):
     # The gradient that an unused output sends is zeros, or a slice of rows.
-    mean, log_var = parameters((6, 4), tf.float64)
-    exact = functools.partial(call_exact, name, noise=exact_noise(mean))
-    for i in range(len(call(name, mean, log_var))):
+    op = OPS[name]
+    inputs = op.make((6, 4), tf.float64)
+    for i, output in enumerate(op.run(*inputs)):
 
-        def rows(function, mean, log_var, i=i):
-            return [tf.gather(function(mean, log_var)[i], [4, 1, 4])]
+        def rows(function, i=i, output=output):
+            at = [4, 1, 4] if output.shape.rank else []
+            return lambda *x: [tf.gather(function(*x)[i], at) if at else function(*x)[i]]
 
-        actual = gradients(functools.partial(rows, functools.partial(call, name)), mean, log_var)
-        expected = gradients(functools.partial(rows, exact), mean, log_var)
+        actual = gradients(rows(op.run), *inputs)
+        expected = gradients(rows(op.exact(tf.float64)), *inputs)
         for out, right in zip(actual, expected, strict=True):
             assert_close(tf.convert_to_tensor(out), tf.convert_to_tensor(right), tf.float64)
 
 
 @each_op
 @dtypes
-def test_not_finite_in_not_finite_out(path, name, dtype):
-    mean = tf.constant([[np.nan, 0], [0, 0], [np.inf, 0], [0, 0], [0, 0]], dtype)
-    log_var = tf.constant([[0, 0], [np.nan, 0], [0, 0], [np.inf, 0], [-np.inf, 0]], dtype)
-    exact = call_exact(name, mean, log_var, exact_noise(mean))
-    for out, right in zip(call(name, mean, log_var), exact, strict=True):
-        np.testing.assert_array_equal(np.isnan(array(out)), np.isnan(array(right)))
-        np.testing.assert_array_equal(np.isinf(array(out)), np.isinf(array(right)))
-    grads = gradients(functools.partial(call, name), mean, log_var)
-    if "kl" in name:
-        assert np.isnan(array(grads[0])[0, 0])
-    assert np.isnan(array(grads[1])[1, 0])
-    assert np.all(np.isfinite(array(grads[0])[1:2, 1])) and np.all(array(grads[1])[:, 1] < np.inf)
+def test_not_a_number_in_not_a_number_out(path, name, dtype):
+    op = OPS[name]
+    inputs = op.make((7, 10), dtype)
+    for i, x in enumerate(inputs):
+        flat = array(x).ravel()
+        flat[flat.size // 2] = np.nan
+        poisoned = [*inputs]
+        poisoned[i] = tf.constant(flat.reshape(x.shape), dtype)
+        exact = op.exact(dtype)(*wide(poisoned))
+        for out, right in zip(op.run(*poisoned), exact, strict=True):
+            assert np.any(np.isnan(array(right)))
+            np.testing.assert_array_equal(np.isnan(array(out)), np.isnan(array(right)))
 
 
 @each_op
 @dtypes
 def test_inputs_are_left_alone(path, name, dtype):
     # The kernels may write in place; TensorFlow must let them only where nobody looks.
-    mean, log_var = parameters((33, 65), dtype)
-    before = array(mean), array(log_var)
+    op = OPS[name]
+    inputs = op.make((33, 65), dtype)
+    before = [array(x) for x in inputs]
 
     @tf.function
-    def run(mean, log_var):
-        return gradients(functools.partial(call, name), mean, log_var), mean + 0, log_var + 0
+    def run(*inputs):
+        return gradients(op.run, *inputs), [x + 0 for x in inputs]
 
     for _ in range(2):
-        _, mean_then, log_var_then = run(mean, log_var)
-        gradients(functools.partial(call, name), mean, log_var)
-        for tensor, value in zip((mean, log_var, mean_then, log_var_then), 2 * before, strict=True):
+        _, then = run(*inputs)
+        gradients(op.run, *inputs)
+        for tensor, value in zip((*inputs, *then), 2 * before, strict=True):
             np.testing.assert_array_equal(array(tensor), value)
 
 
-@pytest.mark.parametrize("name", [name for name in OPS if OPS[name][2]])
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.random])
 def test_recompute_grad(path, name):
-    mean, log_var = parameters((7, 10), tf.float32)
-    function = functools.partial(call, name)
-    plain = gradients(function, mean, log_var)
-    again = gradients(tf.recompute_grad(function), mean, log_var)
+    op = OPS[name]
+    inputs = op.make((7, 10), tf.float32)
+    plain, again = gradients(op.run, *inputs), gradients(tf.recompute_grad(op.run), *inputs)
     for one, other in zip(plain, again, strict=True):
         np.testing.assert_array_equal(one, other)

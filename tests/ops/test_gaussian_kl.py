@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen import ops
-from tests.ops.cases import DTYPES, draw, dtypes, parameters
+from tests.ops.cases import DTYPES, draw, dtypes
+from tests.ops.gaussian import parameters
 from tests.tolerances import TOLERANCES, assert_close
 
 

@@ -6,7 +6,8 @@ import scipy.stats
 import tensorflow as tf
 
 from fastgen import ops
-from tests.ops.cases import SEED, array, dtypes, parameters, sizes
+from tests.ops.cases import array, dtypes, sizes
+from tests.ops.gaussian import SEED, parameters
 from tests.tolerances import NOISE, P_VALUE, SIGMAS, SIGMAS_OF_SIX, assert_close, dtype_name, ulp
 
 SEEDS = [(0, 0), (1, 2), (-1, -(2**31)), (2**31 - 1, 7), (2**62, -(2**63)), (5 + (1 << 32), 9)]

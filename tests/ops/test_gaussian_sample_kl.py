@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen import ops
-from tests.ops.cases import SEED, array, dtypes, parameters, shapes
+from tests.ops.cases import array, dtypes
+from tests.ops.gaussian import SEED, parameters, shapes
 from tests.tolerances import REORDERED_FLOAT64, assert_close
 
 

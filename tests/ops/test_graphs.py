@@ -9,17 +9,22 @@ import tensorflow as tf
 import fastgen
 from tests.ops.cases import (
     OPS,
-    SEED,
     array,
-    call,
-    call_exact,
     draw,
     each_op,
-    exact_noise,
     gradients,
-    parameters,
     second_gradients,
     weighted_sum,
+    wide,
+)
+from tests.ops.gaussian import (
+    GAUSSIAN,
+    SEED,
+    call,
+    call_exact,
+    each_gaussian,
+    parameters,
+    with_seed,
 )
 from tests.tolerances import SIGMAS, assert_close
 
@@ -31,7 +36,7 @@ def op_types(function, *specs):
     return {node.op for node in nodes}
 
 
-@each_op
+@each_gaussian
 @pytest.mark.parametrize("shape", [[None, 10], [None, None, 10], [7, None], None], ids=str)
 def test_unknown_shapes(path, name, shape):
     spec = tf.TensorSpec(shape, tf.float32)
@@ -49,7 +54,7 @@ def test_unknown_shapes(path, name, shape):
             assert_close(one, other, tf.float32, 10)
 
 
-@each_op
+@each_gaussian
 def test_shapes_that_differ_when_they_are_known(path, name):
     spec = tf.TensorSpec(None, tf.float32)
     function = tf.function(functools.partial(call, name), input_signature=[spec, spec])
@@ -58,30 +63,34 @@ def test_shapes_that_differ_when_they_are_known(path, name):
             function(*map(tf.zeros, shapes))
 
 
-@each_op
+def compiled(function, inputs):
+    """What XLA makes of a function of tensors, none of it ours."""
+    run = tf.function(lambda *x: (function(*x), gradients(function, *x)), jit_compile=True)
+    assert not any("Fastgen" in op for op in op_types(run, *inputs))
+    return run(*inputs)
+
+
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if not op.random])
 def test_xla(name):
+    op = OPS[name]
+    inputs = op.make((33, 10), tf.float32)
+    outputs, grads = compiled(op.run, inputs)
+    for one, other in zip(outputs, op.run(*inputs), strict=True):
+        assert_close(one, other, tf.float32, 33)
+    for one, other in zip(grads, gradients(op.run, *inputs), strict=True):
+        assert_close(one, other, tf.float32, 33)
+
+
+@with_seed
+def test_xla_draws_noise_of_its_own(name):
     mean, log_var = parameters((33, 10), tf.float32)
-    function = functools.partial(call, name)
-
-    @tf.function(jit_compile=True)
-    def run(mean, log_var):
-        return function(mean, log_var), gradients(function, mean, log_var)
-
-    assert not any("Fastgen" in op for op in op_types(run, mean, log_var))
-    outputs, grads = run(mean, log_var)
-    if name == "gaussian_kl":
-        for one, other in zip(outputs, call(name, mean, log_var), strict=True):
-            assert_close(one, other, tf.float32, 10)
-        for one, other in zip(grads, gradients(function, mean, log_var), strict=True):
-            assert_close(one, other, tf.float32)
-        return
-    # The noise is XLA's: recover it from z, and the rest must follow from it.
+    outputs, grads = compiled(functools.partial(call, name), (mean, log_var))
+    # Recovered from z; the rest must follow from it.
     noise = (array(outputs[0]) - array(mean)) / np.exp(array(log_var) / 2)
     assert abs(noise.mean()) < SIGMAS / np.sqrt(330)
     assert abs(noise.std() - 1) < SIGMAS / np.sqrt(660)
     exact = functools.partial(call_exact, name, noise=noise)
-    wide = tf.cast(mean, tf.float64), tf.cast(log_var, tf.float64)
-    for one, other in zip(grads, gradients(exact, *wide), strict=True):
+    for one, other in zip(grads, gradients(exact, *wide((mean, log_var))), strict=True):
         assert_close(one, other, tf.float32)
 
 
@@ -124,44 +133,46 @@ def test_inside_control_flow(path):
 @each_op
 @pytest.mark.parametrize("use_pfor", [True, False])
 def test_jacobian(path, name, use_pfor):
-    mean, log_var = parameters((3, 4), tf.float64)
+    op = OPS[name]
+    inputs = op.make(op.small, tf.float64)
 
     @tf.function
-    def jacobians(function, mean, log_var):
+    def jacobians(function, *inputs):
         with tf.GradientTape(persistent=True) as tape:
-            tape.watch([mean, log_var])
-            outputs = [tf.identity(out) for out in function(mean, log_var)]
+            tape.watch(inputs)
+            outputs = [tf.identity(out) for out in function(*inputs)]
         return [
             tape.jacobian(out, x, experimental_use_pfor=use_pfor, unconnected_gradients="zero")
             for out in outputs
-            for x in (mean, log_var)
+            for x in inputs
         ]
 
-    exact = functools.partial(call_exact, name, noise=exact_noise(mean))
-    actual = jacobians(functools.partial(call, name), mean, log_var)
-    for one, other in zip(actual, jacobians(exact, mean, log_var), strict=True):
+    actual = jacobians(op.run, *inputs)
+    for one, other in zip(actual, jacobians(op.exact(tf.float64), *inputs), strict=True):
         assert_close(one, other, tf.float64)
 
 
 @each_op
 @pytest.mark.parametrize("dtype", [tf.float64, tf.float16], ids=lambda d: d.name)
-@pytest.mark.parametrize("stacked", ["both", "mean", "log_var"])
+@pytest.mark.parametrize("stacked", ["all", 0, 1])
 def test_vectorized_map(path, name, dtype, stacked):
-    means, log_vars = parameters((5, 3, 4), dtype)
+    op = OPS[name]
+    draws = [tuple(x + i / 4 for x in op.make(op.small, dtype)) for i in range(3)]
 
-    def both(pair):
-        mean = pair[0] if stacked != "log_var" else means[0]
-        log_var = pair[1] if stacked != "mean" else log_vars[0]
-        grads = gradients(functools.partial(call, name), mean, log_var)
-        return (*call(name, mean, log_var), *grads)
+    def both(i):
+        inputs = [
+            tf.gather(tf.stack(xs), i) if stacked in ("all", at) else xs[0]
+            for at, xs in enumerate(zip(*draws, strict=True))
+        ]
+        return (*op.run(*inputs), *gradients(op.run, *inputs))
 
-    actual = tf.vectorized_map(both, (means, log_vars), fallback_to_while_loop=False)
-    expected = [both((means[i], log_vars[i])) for i in range(5)]
+    actual = tf.vectorized_map(both, tf.range(3), fallback_to_while_loop=False)
+    expected = [both(i) for i in range(3)]
     for out, rows in zip(actual, zip(*expected, strict=True), strict=True):
         assert_close(array(out), np.stack([array(row) for row in rows]), dtype)
 
 
-@pytest.mark.parametrize("name", [name for name in OPS if OPS[name][2]])
+@with_seed
 def test_vectorized_map_over_seeds(path, name):
     mean, log_var = parameters((3, 4), tf.float32)
     seeds = tf.constant([[1, 2], [3, 4], [1, 2]], tf.int64)
@@ -176,7 +187,7 @@ class Module(tf.Module):
 
     @tf.function(input_signature=2 * [tf.TensorSpec([None, 10], tf.float32)])
     def run(self, mean, log_var):
-        outputs = [out for name in OPS for out in call(name, mean, log_var)]
+        outputs = [out for name in GAUSSIAN for out in call(name, mean, log_var)]
         every = functools.partial(call, "gaussian_sample_kl")
         return outputs, gradients(every, mean, log_var)
 
@@ -234,17 +245,19 @@ def test_names_in_the_graph(fused):
 @each_op
 @pytest.mark.parametrize("tape", [True, False])
 def test_gradients_run_on_the_device_of_their_op(fused, name, tape):
-    def on_the_cpu(mean, log_var):
+    op = OPS[name]
+
+    def on_the_cpu(*inputs):
         with tf.device("/CPU:0"):
-            return call(name, mean, log_var)
+            return op.run(*inputs)
 
     @tf.function
-    def run(mean, log_var):
+    def run(*inputs):
         if tape:  # takes the second derivative, too
-            return second_gradients(on_the_cpu, mean, log_var)
-        return tf.gradients(weighted_sum(on_the_cpu(mean, log_var)), [mean, log_var])
+            return second_gradients(on_the_cpu, *inputs)
+        return tf.gradients(weighted_sum(on_the_cpu(*inputs)), inputs)
 
-    graph = run.get_concrete_function(*parameters((7, 10), tf.float32)).graph
+    graph = run.get_concrete_function(*op.make((7, 10), tf.float32)).graph
     ops = [op for op in graph.get_operations() if op.type.startswith("Fastgen")]
     assert any(op.type.endswith("Grad") for op in ops)
     assert {op.device for op in ops} == {"/device:CPU:0"}
@@ -257,7 +270,7 @@ def test_seed_may_be_computed(path):
     assert_close(run(tf.constant(SEED, tf.int64)), expected, tf.float32)
 
 
-@pytest.mark.parametrize("name", ["gaussian_sample", "gaussian_sample_kl"])
+@with_seed
 def test_gradient_inside_xla_of_a_sample_drawn_outside(name):
     """XLA's noise of the seed is another: the gradient must fit the sample it is given."""
     mean, log_var = parameters((33, 65), tf.float32)
@@ -271,7 +284,7 @@ def test_gradient_inside_xla_of_a_sample_drawn_outside(name):
         assert_close(value.numpy(), reference.numpy(), "float32", 1000)
 
 
-@pytest.mark.parametrize("name", ["gaussian_sample", "gaussian_sample_kl"])
+@with_seed
 def test_second_derivative_inside_xla_of_a_sample_drawn_outside(fused, name):
     mean, log_var = parameters((3, 4), tf.float32)
     with tf.GradientTape(persistent=True) as tape:
