@@ -19,6 +19,7 @@ _MODULES = (
     "core",
     "data",
     "demo",
+    "diagnosis",
     "dispatch",
     "evaluation",
     "layers",
@@ -28,7 +29,7 @@ _MODULES = (
     "plots",
     "training",
 )
-_FUNCTIONS = {"doctor": "dispatch", "portable": "dispatch", "stats": "dispatch"}
+_FUNCTIONS = {"doctor": "diagnosis", "portable": "dispatch", "stats": "dispatch"}
 
 __all__ = ["__version__", *_MODULES, *_FUNCTIONS]
 

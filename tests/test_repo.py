@@ -17,6 +17,7 @@ SOURCES = (".py", ".cc", ".h", ".cu")
 ROOMS = """
     native
     core data dispatch interrupt jit
+    diagnosis
     ops
     layers losses optimizers regularizers
     models

@@ -1,0 +1,103 @@
+"""What `fastgen.doctor` prints: the path of every op, or of every part of a model."""
+
+from fastgen import dispatch, native
+
+
+def doctor(model=None):
+    """Print which path each op takes here, and why.
+
+    Example:
+    >>> import fastgen
+    >>> rows = fastgen.doctor()  # doctest: +ELLIPSIS
+    fastgen...
+    >>> sorted(rows[0])
+    ['device', 'dtype', 'op', 'path', 'why']
+
+    Args:
+        model: None for every op × device × dtype; or a Keras model, for its layers, loss and
+            optimizer as it was compiled.
+
+    Returns:
+        The printed rows, a list of dicts.
+
+    Raises:
+        ImportError: without TensorFlow; says what to install.
+    """
+    native.require_tensorflow("fastgen.doctor")
+    rows = _op_rows() if model is None else _model_rows(model)
+    _print_table(_title(model), rows)
+    return rows
+
+
+def _op_rows():
+    devices = ["CPU", *(["GPU"] if dispatch.device_type() == "GPU" else [])]
+    return [
+        _row({}, op, dtype, device, xla=False)
+        for op in dispatch.KERNELS
+        for device in devices
+        for dtype in dispatch.FLOATS
+    ]
+
+
+def _row(head, op, dtype, device, xla):
+    choice = dispatch.choose(op, dtype, device, xla)
+    place = {"op": op, "device": device, "dtype": dtype}
+    return {**head, **place, "path": choice.path, "why": choice.why}
+
+
+def _model_rows(model):
+    compiled = getattr(model, "compiled", False)
+    xla = bool(compiled and model.jit_compile)
+    device = dispatch.device_type()
+    parts = [(x.name, x, x.compute_dtype) for x in model._flatten_layers(include_self=False)]
+    if compiled:
+        loss, optimizer = model.loss, model.optimizer
+        parts += [("loss", x, model.compute_dtype) for x in _flatten(loss) if x is not None]
+        parts += [("optimizer", optimizer, model.variable_dtype)] if optimizer else []
+    rows = []
+    for name, part, dtype in parts:
+        ops = getattr(part, "fused_ops", ())
+        head = {"part": name, "type": part if isinstance(part, str) else _type_name(part)}
+        rows += [_row(head, op, dtype, device, xla) for op in ops]
+        if not ops:
+            stock = {"op": "", "device": device, "dtype": dtype, "path": "keras", "why": "stock"}
+            rows.append({**head, **stock})
+    return rows
+
+
+def _flatten(loss):
+    import keras
+
+    return keras.tree.flatten(loss)
+
+
+def _type_name(part):
+    return getattr(part, "__name__", type(part).__name__)
+
+
+def _title(model):
+    found = native.status()
+    return (
+        f"fastgen{'' if model is None else ': ' + model.name} · TensorFlow {found['tensorflow']} · "
+        f"instructions: {found['isa'] or 'none'} · FASTGEN_BACKEND={dispatch.backend()}"
+    )
+
+
+def _print_table(title, rows):
+    """One line for the dtypes that fare alike; the title first, for those who read it by eye."""
+    from rich.console import Console
+    from rich.table import Table
+
+    lines = {}
+    for row in rows:
+        key = tuple(value for column, value in row.items() if column != "dtype")
+        lines.setdefault(key, []).append(row["dtype"])
+    columns = [column for column in (rows[0] if rows else ()) if column != "dtype"]
+    table = Table()
+    for column in [*columns, "dtype"]:
+        table.add_column(column, overflow="fold")
+    for key, dtypes in lines.items():
+        table.add_row(*key, " ".join(dtypes))
+    console = Console()
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(table)
