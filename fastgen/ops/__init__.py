@@ -8,6 +8,8 @@ from fastgen import native
 native.require_tensorflow("fastgen.ops")
 
 from fastgen.ops import vectorize  # noqa: E402
+from fastgen.ops.dense import dense, dense_composite  # noqa: E402
+from fastgen.ops.dense_transpose import dense_transpose, dense_transpose_composite  # noqa: E402
 from fastgen.ops.gaussian_kl import gaussian_kl, gaussian_kl_composite  # noqa: E402
 from fastgen.ops.gaussian_sample import gaussian_sample, gaussian_sample_composite  # noqa: E402
 from fastgen.ops.gaussian_sample_kl import (  # noqa: E402
@@ -19,6 +21,10 @@ native.load_ops()
 vectorize.register()
 
 __all__ = [
+    "dense",
+    "dense_composite",
+    "dense_transpose",
+    "dense_transpose_composite",
     "gaussian_kl",
     "gaussian_kl_composite",
     "gaussian_sample",

@@ -49,6 +49,68 @@ def gaussian(op, mean, log_var):
     return mean, log_var
 
 
+def matmul(op, x, kernel, bias, inputs_axis):
+    """Convert and check the operands of a dense layer.
+
+    Args:
+        op: name for the messages.
+        x: `(..., inputs)` tensor, array or numbers.
+        kernel: a matrix; its axis `inputs_axis` goes with the last axis of `x`.
+        bias: None, or a vector as long as the other axis of `kernel`.
+        inputs_axis: 0 or 1.
+
+    Returns:
+        Two tensors, and a third or None; of one dtype and of shapes that fit.
+
+    Raises:
+        ValueError: for a fault that is known before anything runs.
+    """
+    named = {"x": x, "kernel": kernel} | ({} if bias is None else {"bias": bias})
+    typed = [tf.as_dtype(value.dtype) for value in named.values() if hasattr(value, "dtype")]
+    hint = typed[0] if typed else tf.float32
+    named = {name: _convert(op, name, value, hint) for name, value in named.items()}
+    for name, rank in ("x", "2 or more"), ("kernel", "2"), ("bias", "1"):
+        tensor = named.get(name)
+        if tensor is None:
+            continue
+        _check_float(op, name, tensor)
+        if tensor.shape.rank is not None and not _has_rank(tensor, rank):
+            raise ValueError(
+                f"{op}: {name} must have rank {rank}. Received: {name}.shape={tensor.shape}"
+            )
+    _check_alike(op, named, inputs_axis)
+    return named["x"], named["kernel"], named.get("bias")
+
+
+def _has_rank(tensor, rank):
+    least = int(rank[0])
+    return tensor.shape.rank >= least if "more" in rank else tensor.shape.rank == least
+
+
+def _check_alike(op, named, inputs_axis):
+    dtypes = {name: tensor.dtype.name for name, tensor in named.items()}
+    if len(set(dtypes.values())) > 1:
+        received = ", ".join(f"{name}.dtype={dtype}" for name, dtype in dtypes.items())
+        raise ValueError(
+            f"{op}: {' and '.join(dtypes)} must have the same dtype. Received: {received}"
+        )
+    x, kernel, bias = named["x"], named["kernel"], named.get("bias")
+    if None in (x.shape.rank, kernel.shape.rank):
+        return
+    axis = "first" if inputs_axis == 0 else "last"
+    if not x.shape[-1:].is_compatible_with(kernel.shape[inputs_axis : inputs_axis + 1]):
+        raise ValueError(
+            f"{op}: the last axis of x must be as long as the {axis} of kernel. "
+            f"Received: x.shape={x.shape}, kernel.shape={kernel.shape}"
+        )
+    units = kernel.shape[1 - inputs_axis : 2 - inputs_axis]
+    if bias is not None and not bias.shape.is_compatible_with(units):
+        raise ValueError(
+            f"{op}: bias must be as long as the {'last' if inputs_axis == 0 else 'first'} axis of "
+            f"kernel. Received: bias.shape={bias.shape}, kernel.shape={kernel.shape}"
+        )
+
+
 def seed(op, value):
     """Convert and check a seed: two integers, or an int32 or int64 tensor of shape [2]."""
     # Plain integers may need 64 bits; TensorFlow would take 32 for granted.
