@@ -10,11 +10,18 @@ native.require_tensorflow("fastgen.ops")
 from fastgen.ops import vectorize  # noqa: E402
 from fastgen.ops.dense import dense, dense_composite  # noqa: E402
 from fastgen.ops.dense_transpose import dense_transpose, dense_transpose_composite  # noqa: E402
+from fastgen.ops.dropout import dropout, dropout_composite  # noqa: E402
 from fastgen.ops.gaussian_kl import gaussian_kl, gaussian_kl_composite  # noqa: E402
+from fastgen.ops.gaussian_noise import gaussian_noise, gaussian_noise_composite  # noqa: E402
 from fastgen.ops.gaussian_sample import gaussian_sample, gaussian_sample_composite  # noqa: E402
 from fastgen.ops.gaussian_sample_kl import (  # noqa: E402
     gaussian_sample_kl,
     gaussian_sample_kl_composite,
+)
+from fastgen.ops.sparsity import (  # noqa: E402
+    sparsity,
+    sparsity_composite,
+    sparsity_passthrough,
 )
 
 native.load_ops()
@@ -25,10 +32,17 @@ __all__ = [
     "dense_composite",
     "dense_transpose",
     "dense_transpose_composite",
+    "dropout",
+    "dropout_composite",
     "gaussian_kl",
     "gaussian_kl_composite",
+    "gaussian_noise",
+    "gaussian_noise_composite",
     "gaussian_sample",
     "gaussian_sample_composite",
     "gaussian_sample_kl",
     "gaussian_sample_kl_composite",
+    "sparsity",
+    "sparsity_composite",
+    "sparsity_passthrough",
 ]

@@ -1,5 +1,8 @@
 """What the ops accept: conversion of arguments, and the errors for those that do not fit."""
 
+import math
+import numbers
+
 import tensorflow as tf
 
 from fastgen import dispatch
@@ -109,6 +112,23 @@ def _check_alike(op, named, inputs_axis):
             f"{op}: bias must be as long as the {'last' if inputs_axis == 0 else 'first'} axis of "
             f"kernel. Received: bias.shape={bias.shape}, kernel.shape={kernel.shape}"
         )
+
+
+def floats(op, name, value):
+    """Convert and check a tensor of floats, of rank 1 or more; plain numbers become float32."""
+    tensor = _convert(op, name, value, tf.float32)
+    _check_float(op, name, tensor)
+    return tensor
+
+
+def number(op, name, value, low, high):
+    """Check a finite Python number in [low, high]; as a float."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not low <= value <= high or math.isinf(value):
+        raise ValueError(
+            f"{op}: {name} must be a number in [{low}, {high}]. Received: {name}={value!r}"
+        )
+    return float(value)
 
 
 def seed(op, value):

@@ -1,4 +1,4 @@
-"""The standard normal noise of a seed, in stock TensorFlow ops."""
+"""The noise of a seed, normal and uniform, in stock TensorFlow ops."""
 
 import tensorflow as tf
 
@@ -9,6 +9,12 @@ def standard_normal(shape, seed, dtype):
     """Noise as the kernels draw it, in float64 for float64 and else in float32."""
     seed = _fold_high_halves(seed) if dispatch.inside_xla() else seed
     return tf.random.stateless_normal(shape, seed, dtype=dtype)
+
+
+def standard_uniform(shape, seed, dtype):
+    """Uniforms in [0, 1) as the kernels draw them, in float64 for float64 and else in float32."""
+    seed = _fold_high_halves(seed) if dispatch.inside_xla() else seed
+    return tf.random.stateless_uniform(shape, seed, dtype=dtype)
 
 
 def _fold_high_halves(seed):
