@@ -127,6 +127,17 @@ FG_INLINE F64 sqrt(F64 x) {
 #endif
 }
 
+// 1 / x to 1 ULP, where neither is near overflow or underflow.
+FG_INLINE F32 reciprocal(F32 x) {
+#if FG_TARGET == FG_TARGET_avx512
+  const F32 y = _mm512_rcp14_ps(x);  // a Newton step: 5 cycles, where a division holds its port 16
+  return _mm512_fmadd_ps(_mm512_fnmadd_ps(x, y, splat<F32>(1.0f)), y, y);
+#else
+  return 1.0f / x;
+#endif
+}
+FG_INLINE F64 reciprocal(F64 x) { return 1.0 / x; }
+
 // a > b ? a : b and a < b ? a : b: b where either is NaN.
 FG_INLINE F32 larger(F32 a, F32 b) {
 #if FG_TARGET == FG_TARGET_avx512

@@ -54,13 +54,9 @@ FG_INLINE F32 log(F32 x) {
   return fma(n, splat<F32>(0x1.62e43p-1f), fma(f * f, q, f));
 }
 
-// 1.2 ULP for normal, finite x > 0. Other x are outside its range.
-FG_INLINE F64 log(F64 x) {
-  // As above, with ln m = 2 atanh(s), s = f / (2 + f); e + 1023 as the low mantissa bits of 2^52 +.
-  const U64 offset = (U64)x - 0x3fe5555555555555u + (1023ull << 52);
-  const U64 biased = offset >> 52;
-  const F64 n = (F64)(biased | 0x4330000000000000u) - (0x1p52 + 1023);
-  const F64 f = (F64)((U64)x - ((biased - 1023) << 52)) - 1.0;
+// ln((1 + f) 2^n) with 1 + f in [2/3, 4/3], 1.2 ULP.
+FG_INLINE F64 log_of_parts(F64 f, F64 n) {
+  // 2 atanh(s), s = f / (2 + f).
   const F64 s = f / (f + 2.0), z = s * s, half_f2 = 0.5 * f * f;
   const F64 q = z * polynomial(z, 0.666666666666666, 0.40000000000056396, 0.285714285559301,
                                0.22222224282723338, 0.18181666783619285, 0.15391080447129324,
@@ -68,6 +64,15 @@ FG_INLINE F64 log(F64 x) {
   // ln(1 + f) = f - (f^2/2 - s (f^2/2 + q)), exact to a rounding in its largest term.
   const F64 tail = fma(s, half_f2 + q, n * 0x1.cf79abc9e3b3ap-40);
   return fma(n, splat<F64>(0x1.62e42fefa0000p-1), f - (half_f2 - tail));
+}
+
+// 1.2 ULP for normal, finite x > 0. Other x are outside its range.
+FG_INLINE F64 log(F64 x) {
+  // As above; e + 1023 as the low mantissa bits of 2^52 +.
+  const U64 offset = (U64)x - 0x3fe5555555555555u + (1023ull << 52);
+  const U64 biased = offset >> 52;
+  const F64 n = (F64)(biased | 0x4330000000000000u) - (0x1p52 + 1023);
+  return log_of_parts((F64)((U64)x - ((biased - 1023) << 52)) - 1.0, n);
 }
 
 // sin and cos of 2 pi t, |t| <= 1/4. sin to 4 ULP, cos to 2^-23 (float32), 2^-52 (float64).

@@ -1,8 +1,8 @@
 #include "kernels/elementary.h"
 
 #include "core/load_store.h"
+#include "core/logistic.h"
 #include "core/status.h"
-#include "core/vector_math.h"
 
 namespace fastgen {
 namespace FASTGEN_TARGET {
@@ -22,22 +22,36 @@ FG_INLINE int for_computed_dtype(const char* op, fg_dtype dtype, int64_t size, c
   return FG_OK;
 }
 
-int exp(fg_dtype dtype, int64_t size, const void* x, void* y) {
-  return for_computed_dtype("exp", dtype, size, [&](auto zero) {
+// y = function(x), element by element.
+template <class Function>
+FG_INLINE int map(const char* op, fg_dtype dtype, int64_t size, const void* x, void* y,
+                  const Function& function) {
+  return for_computed_dtype(op, dtype, size, [&](auto zero) {
     typedef decltype(zero) T;
     for_vectors<T>(size, [&](int64_t i, auto lanes) {
-      store((T*)y, i, exp(load((const T*)x, i, lanes)), lanes);
+      store((T*)y, i, function(load((const T*)x, i, lanes)), lanes);
     });
   });
 }
 
+int exp(fg_dtype dtype, int64_t size, const void* x, void* y) {
+  return map("exp", dtype, size, x, y, [](auto v) { return exp(v); });
+}
+
 int log(fg_dtype dtype, int64_t size, const void* x, void* y) {
-  return for_computed_dtype("log", dtype, size, [&](auto zero) {
-    typedef decltype(zero) T;
-    for_vectors<T>(size, [&](int64_t i, auto lanes) {
-      store((T*)y, i, log(load((const T*)x, i, lanes)), lanes);
-    });
-  });
+  return map("log", dtype, size, x, y, [](auto v) { return log(v); });
+}
+
+int log1p(fg_dtype dtype, int64_t size, const void* x, void* y) {
+  return map("log1p", dtype, size, x, y, [](auto v) { return log1p(v); });
+}
+
+int sigmoid(fg_dtype dtype, int64_t size, const void* x, void* y) {
+  return map("sigmoid", dtype, size, x, y, [](auto v) { return sigmoid(v); });
+}
+
+int softplus(fg_dtype dtype, int64_t size, const void* x, void* y) {
+  return map("softplus", dtype, size, x, y, [](auto v) { return softplus(v); });
 }
 
 int sincos2pi(fg_dtype dtype, int64_t size, const void* x, void* sin, void* cos) {
@@ -61,3 +75,9 @@ FASTGEN_EXPORT(int, log, (fg_dtype dtype, int64_t size, const void* x, void* y),
                (dtype, size, x, y))
 FASTGEN_EXPORT(int, sincos2pi, (fg_dtype dtype, int64_t size, const void* x, void* sin, void* cos),
                (dtype, size, x, sin, cos))
+FASTGEN_EXPORT(int, log1p, (fg_dtype dtype, int64_t size, const void* x, void* y),
+               (dtype, size, x, y))
+FASTGEN_EXPORT(int, sigmoid, (fg_dtype dtype, int64_t size, const void* x, void* y),
+               (dtype, size, x, y))
+FASTGEN_EXPORT(int, softplus, (fg_dtype dtype, int64_t size, const void* x, void* y),
+               (dtype, size, x, y))

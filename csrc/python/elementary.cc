@@ -44,6 +44,65 @@ Raises:
     ValueError: x is neither float32 nor float64.
 )";
 
+constexpr const char* kLog1pDoc = R"(ln(1 + x) by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> log1p(np.zeros(2))
+array([0., 0.])
+
+Args:
+    x: array of numbers in [0, 1]; float32 or float64.
+    out: array of x's shape and dtype to write to; may be x.
+
+Returns:
+    Array of x's shape and dtype; undefined for other x.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
+constexpr const char* kSigmoidDoc =
+    R"(1 / (1 + e**-x) by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> sigmoid(np.zeros(2))
+array([0.5, 0.5])
+
+Args:
+    x: array; float32 or float64.
+    out: array of x's shape and dtype to write to; may be x.
+
+Returns:
+    Array of x's shape and dtype. Subnormal results lose bits.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
+constexpr const char* kSoftplusDoc =
+    R"(ln(1 + e**x) by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> softplus(np.array([-1000.0, 1000.0]))
+array([   0., 1000.])
+
+Args:
+    x: array; float32 or float64.
+    out: array of x's shape and dtype to write to; may be x.
+
+Returns:
+    Array of x's shape and dtype. Subnormal results lose bits.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
 constexpr const char* kSincosDoc =
     R"(sin and cos of 2*pi*x by the kernels' own vector math, on one thread.
 
@@ -96,15 +155,20 @@ py::tuple sincos2pi(py::object value, py::object out) {
   return py::make_tuple(sin.value, cos.value);
 }
 
+void def(py::module_& m, const char* name, Function function, const char* doc) {
+  m.def(
+      name, [=](py::object x, py::object out) { return map(name, function, x, out); }, py::arg("x"),
+      py::kw_only(), py::arg("out") = py::none(), doc);
+}
+
 }  // namespace
 
 void bind(py::module_& m) {
-  m.def(
-      "exp", [](py::object x, py::object out) { return map("exp", fg_exp, x, out); }, py::arg("x"),
-      py::kw_only(), py::arg("out") = py::none(), kExpDoc);
-  m.def(
-      "log", [](py::object x, py::object out) { return map("log", fg_log, x, out); }, py::arg("x"),
-      py::kw_only(), py::arg("out") = py::none(), kLogDoc);
+  def(m, "exp", fg_exp, kExpDoc);
+  def(m, "log", fg_log, kLogDoc);
+  def(m, "log1p", fg_log1p, kLog1pDoc);
+  def(m, "sigmoid", fg_sigmoid, kSigmoidDoc);
+  def(m, "softplus", fg_softplus, kSoftplusDoc);
   m.def("sincos2pi", sincos2pi, py::arg("x"), py::kw_only(), py::arg("out") = py::none(),
         kSincosDoc);
 }

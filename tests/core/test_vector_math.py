@@ -1,4 +1,4 @@
-"""exp, log and sincos2pi: the ULP and range that kernels/elementary.h states, on every ISA."""
+"""The vector math: the ULP and range that kernels/elementary.h states, on every ISA."""
 
 import functools
 
@@ -9,15 +9,15 @@ from tests.core.cases import core, stated, unaligned
 from tests.core.reference import TWO_PI
 
 STATED = {
-    "float32": "exp 1.2, log 2, sin 4",
-    "float64": "exp 1.2, log 1.2, sin 4",
+    "float32": "exp 1.2, log 2, sin 4, log1p 2, sigmoid 3, softplus 3",
+    "float64": "exp 1.2, log 1.2, sin 4, log1p 2, sigmoid 3, softplus 3",
 }
 ULP = {
     dtype: {name: float(ulp) for name, ulp in (entry.split() for entry in line.split(", "))}
     for dtype, line in STATED.items()
 }
 COS_ULP_OF_1 = 2  # cos is nearly 0 at the ends of the range
-FUNCTIONS = [core.exp, core.log, core.sincos2pi]
+FUNCTIONS = [core.exp, core.log, core.log1p, core.sigmoid, core.softplus, core.sincos2pi]
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -90,6 +90,52 @@ def test_log(isa, dtype):
     assert ulps(core.log(x), exact).max() <= ULP[dtype]["log"]
 
 
+@functools.cache
+def log1p_points(dtype):
+    small = every_exponent(dtype)
+    points = np.concatenate([small[small <= 1], np.linspace(0, 1, 500_000).astype(dtype)])
+    return points, np.log1p(points.astype(np.longdouble))
+
+
+@functools.cache
+def logistic_points(dtype):
+    """x; and the exact sigmoid and softplus, where they are normal numbers."""
+    info = np.finfo(dtype)
+    low = np.log(info.tiny) * 0.999
+    x = every_exponent(dtype)[::7]
+    x = np.concatenate([x[x < info.max / 2], -x, np.linspace(low, 40, 300_000).astype(dtype)])
+    x = x[x > low]
+    wide = x.astype(np.longdouble)
+    e = np.exp(-np.abs(wide))
+    sigmoid = np.where(x < 0, e, 1) / (1 + e)
+    return x, sigmoid, np.maximum(wide, 0) + np.log1p(e)
+
+
+@dtypes
+def test_log1p(isa, dtype):
+    x, exact = log1p_points(dtype)
+    assert ulps(core.log1p(x), exact).max() <= ULP[dtype]["log1p"]
+
+
+@dtypes
+def test_sigmoid_and_softplus(isa, dtype):
+    x, sigmoid, softplus = logistic_points(dtype)
+    assert ulps(core.sigmoid(x), sigmoid).max() <= ULP[dtype]["sigmoid"]
+    assert ulps(core.softplus(x), softplus).max() <= ULP[dtype]["softplus"]
+
+
+@dtypes
+def test_sigmoid_and_softplus_edges(isa, dtype):
+    info = np.finfo(dtype)
+    x = np.array([0, -0.0, np.inf, -np.inf, info.max, -info.max, 1e4, -1e4, np.nan, -np.nan], dtype)
+    np.testing.assert_array_equal(core.sigmoid(x), [0.5, 0.5, 1, 0, 1, 0, 1, 0, np.nan, np.nan])
+    ln2 = np.log(np.array(2, np.longdouble)).astype(dtype)
+    expected = [ln2, ln2, np.inf, 0, info.max, 0, 1e4, 0, np.nan, np.nan]
+    np.testing.assert_array_equal(core.softplus(x), np.array(expected, dtype))
+    assert core.log1p(np.array([0, 1, np.nan], dtype)).tolist()[:1] == [0]
+    assert np.isnan(core.log1p(np.array([np.nan], dtype))).all()
+
+
 @dtypes
 def test_sincos2pi(isa, dtype):
     x, sin, cos = sincos_points(dtype)
@@ -157,9 +203,9 @@ def test_every_partial_vector(isa, dtype, function):
 
 
 @dtypes
-@pytest.mark.parametrize("function", FUNCTIONS[:2], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("function", FUNCTIONS[:-1], ids=lambda f: f.__name__)
 def test_in_place(isa, dtype, function):
-    x = np.linspace(0.5, 2, 103).astype(dtype)
+    x = np.linspace(0.5, 1, 103).astype(dtype)
     expected = function(x)
     assert function(x, out=x) is x
     np.testing.assert_array_equal(x, expected)

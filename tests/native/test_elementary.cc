@@ -17,6 +17,10 @@ void functions(fg_dtype dtype, int64_t size, int64_t offset) {
   CHECK(!fg_exp(dtype, size, x.data(), e.data()));
   CHECK(!fg_log(dtype, size, x.data(), l.data()));
   CHECK(!fg_sincos2pi(dtype, size, x.data(), s.data(), c.data()));
+  Exact n(bytes, offset), g(bytes, offset), p(bytes, offset);
+  CHECK(!fg_log1p(dtype, size, x.data(), n.data()));
+  CHECK(!fg_sigmoid(dtype, size, x.data(), g.data()));
+  CHECK(!fg_softplus(dtype, size, x.data(), p.data()));
   const double tolerance = 4 * (dtype == FG_FLOAT64 ? 2e-16 : 1e-7);
   for (int64_t i = 0; i < size; ++i) {
     const double at = get(dtype, x.data(), i);
@@ -24,6 +28,9 @@ void functions(fg_dtype dtype, int64_t size, int64_t offset) {
     CHECK(fabs(get(dtype, l.data(), i) - log(at)) <= tolerance * (1 + fabs(log(at))));
     CHECK(fabs(get(dtype, s.data(), i) - sin(2 * M_PI * at)) <= tolerance);
     CHECK(fabs(get(dtype, c.data(), i) - cos(2 * M_PI * at)) <= tolerance);
+    CHECK(fabs(get(dtype, n.data(), i) - log1p(at)) <= tolerance);
+    CHECK(fabs(get(dtype, g.data(), i) - 1 / (1 + exp(-at))) <= tolerance);
+    CHECK(fabs(get(dtype, p.data(), i) - log1p(exp(at))) <= tolerance);
   }
 }
 
@@ -44,7 +51,14 @@ void extremes(fg_dtype dtype) {
     CHECK(!fg_exp(dtype, 1, x.data(), y.data()));
     const double e = get(dtype, y.data(), 0);
     CHECK(isnan(at) ? isnan(e) : e >= 0);
-    // Outside their range the other two promise nothing but to return.
+    CHECK(!fg_sigmoid(dtype, 1, x.data(), y.data()));
+    const double g = get(dtype, y.data(), 0);
+    CHECK(isnan(at) ? isnan(g) : g >= 0 && g <= 1);
+    CHECK(!fg_softplus(dtype, 1, x.data(), y.data()));
+    const double p = get(dtype, y.data(), 0);
+    CHECK(isnan(at) ? isnan(p) : p >= 0 && p >= at);
+    CHECK(!fg_log1p(dtype, 1, x.data(), y.data()));
+    // Outside their range the others promise nothing but to return.
     CHECK(!fg_log(dtype, 1, x.data(), y.data()));
     CHECK(!fg_sincos2pi(dtype, 1, x.data(), y.data(), z.data()));
   }
