@@ -18,6 +18,10 @@ from fastgen.ops.gaussian_sample_kl import (  # noqa: E402
     gaussian_sample_kl,
     gaussian_sample_kl_composite,
 )
+from fastgen.ops.sigmoid_cross_entropy import (  # noqa: E402
+    sigmoid_cross_entropy,
+    sigmoid_cross_entropy_composite,
+)
 from fastgen.ops.sparsity import (  # noqa: E402
     sparsity,
     sparsity_composite,
@@ -42,6 +46,8 @@ __all__ = [
     "gaussian_sample_composite",
     "gaussian_sample_kl",
     "gaussian_sample_kl_composite",
+    "sigmoid_cross_entropy",
+    "sigmoid_cross_entropy_composite",
     "sparsity",
     "sparsity_composite",
     "sparsity_passthrough",

@@ -52,6 +52,39 @@ def gaussian(op, mean, log_var):
     return mean, log_var
 
 
+def cross_entropy(op, targets, logits):
+    """Convert and check targets and the logits that they are compared with.
+
+    Args:
+        op: name for the messages.
+        targets: tensor, array or numbers.
+        logits: likewise.
+
+    Returns:
+        Two tensors of compatible shapes: targets of the dtype of logits, or uint8.
+
+    Raises:
+        ValueError: for a fault that is known before anything runs.
+    """
+    typed = [tf.as_dtype(x.dtype) for x in (logits, targets) if hasattr(x, "dtype")]
+    hint = typed[0] if typed and typed[0] in DTYPES else tf.float32
+    targets, logits = (
+        _convert(op, name, x, hint) for name, x in (("targets", targets), ("logits", logits))
+    )
+    _check_float(op, "logits", logits)
+    if targets.dtype not in (logits.dtype, tf.uint8):
+        raise ValueError(
+            f"{op}: targets must be uint8 or have the dtype of logits. "
+            f"Received: targets.dtype={targets.dtype.name}, logits.dtype={logits.dtype.name}"
+        )
+    if not targets.shape.is_compatible_with(logits.shape):
+        raise ValueError(
+            f"{op}: targets and logits must have the same shape. "
+            f"Received: targets.shape={targets.shape}, logits.shape={logits.shape}"
+        )
+    return targets, logits
+
+
 def matmul(op, x, kernel, bias, inputs_axis):
     """Convert and check the operands of a dense layer.
 
@@ -143,19 +176,19 @@ def seed(op, value):
     return tensor
 
 
-def assert_same_shape(op, mean, log_var):
-    """`mean` for the composite, which fails where the kernel fails and never broadcasts."""
-    known = mean.shape.is_fully_defined() and log_var.shape.is_fully_defined()
+def assert_same_shape(op, one, other, names=("mean", "log_var")):
+    """`one` for the composite, which fails where the kernel fails and never broadcasts."""
+    known = one.shape.is_fully_defined() and other.shape.is_fully_defined()
     if known or dispatch.inside_xla():  # XLA drops assertions
-        return mean
+        return one
     checked = tf.debugging.assert_equal(
-        tf.shape(mean),
-        tf.shape(log_var),
-        message=f"{op}: mean and log_var must have the same shape.",
+        tf.shape(one),
+        tf.shape(other),
+        message=f"{op}: {' and '.join(names)} must have the same shape.",
     )
     # Stateless ops would not wait for the assertion.
     with tf.control_dependencies([checked] if checked is not None else []):
-        return tf.identity(mean)
+        return tf.identity(one)
 
 
 def _check_float(op, name, tensor):
