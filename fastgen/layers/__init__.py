@@ -4,8 +4,18 @@ from fastgen import native
 
 native.require_tensorflow("fastgen.layers")
 
+from fastgen.layers.dense_transpose import DenseTranspose  # noqa: E402
+from fastgen.layers.fused_dense import FusedDense  # noqa: E402
 from fastgen.layers.gaussian_latent import GaussianLatent  # noqa: E402
 from fastgen.layers.prior import GaussianMixture, Prior, StandardNormal  # noqa: E402
 from fastgen.layers.sampling import Sampling  # noqa: E402
 
-__all__ = ["GaussianLatent", "GaussianMixture", "Prior", "Sampling", "StandardNormal"]
+__all__ = [
+    "DenseTranspose",
+    "FusedDense",
+    "GaussianLatent",
+    "GaussianMixture",
+    "Prior",
+    "Sampling",
+    "StandardNormal",
+]
