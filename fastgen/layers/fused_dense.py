@@ -14,7 +14,7 @@ class FusedDense(keras.layers.Dense):
 
     An activation that `fastgen.ops.dense` has no kernel for is applied to its result. Sigmoid and
     softmax are too, and leave their logits for the cross-entropy losses to find, as Keras' layer
-    does. A quantized layer and sparse inputs take Keras' own code.
+    does. Quantized layers and sparse inputs take Keras' own code.
 
     Example:
     >>> import numpy as np

@@ -1,4 +1,4 @@
-"""What every sampling layer promises Keras."""
+"""What every layer promises Keras."""
 
 import keras
 import numpy as np
@@ -6,53 +6,62 @@ import pytest
 import tensorflow as tf
 
 import fastgen
-from fastgen.layers import GaussianLatent
-from tests.layers.cases import SEED, StockSampling, each_layer, inputs_of, model_of, state
+from tests.layers.cases import CASES, FEATURES, SEED, each_layer, model_of_every_layer, state
 from tests.tolerances import SAME_FORMULA, assert_close
 
 
+def gradients(function, layer, inputs):
+    """Gradients of the sum of squares in inputs and weights."""
+    sources = [*keras.tree.flatten(inputs), *(v.value for v in layer.trainable_variables)]
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        out = function(inputs)
+        loss = tf.reduce_sum(tf.cast(out, tf.float64) ** 2)
+    return out, tape.gradient(loss, sources)
+
+
 @each_layer
-@pytest.mark.parametrize("seed", [0, SEED, 2**31 + 5, -3])
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_same_numbers_as_the_stock_layer(path, layer_class, seed, dtype):
-    ours, stock = layer_class(seed=seed, dtype=dtype), StockSampling(seed=seed, dtype=dtype)
-    inputs = inputs_of(dtype=dtype)
-    for _ in range(3):
-        assert_close(ours(inputs), stock(inputs), dtype)
-    graph = tf.function(lambda: (ours(inputs), stock(inputs)))
-    for _ in range(3):
-        assert_close(*graph(), dtype)
+def test_same_numbers_and_gradients_as_stock(path, name, dtype, graph):
+    case = CASES[name]
+    layer, inputs = case.make(dtype=dtype), case.inputs((33, FEATURES), dtype)
+    layer.build(keras.tree.map_shape_structure(tuple, keras.tree.map_structure(np.shape, inputs)))
+    stock = case.stock(layer)
+    stock(inputs), layer(inputs)  # random layers make their state, and draw once each
+
+    def run():
+        ours = gradients(layer, layer, inputs)
+        # The stock layer has weights of its own, or those of the layer.
+        return ours, gradients(stock, stock if isinstance(stock, keras.Layer) else layer, inputs)
+
+    ours, expected = (tf.function(run) if graph else run)()
+    for one, other in zip(*map(keras.tree.flatten, (ours, expected)), strict=True):
+        assert_close(one, other, dtype, 33 * FEATURES)
 
 
 @each_layer
-def test_shapes(path, layer_class):
-    layer = layer_class()
-    assert layer.compute_output_shape([(None, 3, 4), (None, 3, 4)]) == (None, 3, 4)
-    symbolic = layer([keras.Input([3, 4]), keras.Input([3, 4])])
-    assert symbolic.shape == (None, 3, 4)
-    assert state(layer)[1] == 0, "a symbolic call must not draw"
+def test_shapes(path, name):
+    case = CASES[name]
+    layer = case.make()
+    symbolic = layer(case.symbolic([3, FEATURES]))
+    shapes = keras.tree.map_structure(lambda _: (None, 3, FEATURES), case.inputs((1, 1)))
+    assert layer.compute_output_shape(shapes) == symbolic.shape
     for batch in (0, 1, 5):
-        assert layer(inputs_of((batch, 3, 4))).shape == (batch, 3, 4)
-    assert layer_class()([np.zeros(5), np.zeros(5)]).shape == (5,)
-    assert layer_class()((np.zeros([2, 5]), np.zeros([2, 5]))).shape == (2, 5)
+        inputs = case.inputs((batch, 3, FEATURES))
+        out, found = gradients(layer, layer, inputs)
+        assert out.shape == (batch, *symbolic.shape[1:])
+        assert all(np.all(np.isfinite(x)) for x in found)
+    arrays = keras.tree.map_structure(np.array, case.inputs((2, FEATURES)))
+    assert case.make()(arrays).shape == (2, symbolic.shape[-1])
 
 
 @each_layer
-def test_bad_inputs(layer_class):
-    x, y, name = np.zeros([2, 3]), np.zeros([2, 4]), layer_class.__name__
-    for bad in (x, [x], [x, x, x]):
-        with pytest.raises(ValueError, match=rf"{name} must be called on a list .*Received"):
-            layer_class()(bad)
-    with pytest.raises(ValueError, match=f"{name}: mean and log_var must have the same sh.*Rec"):
-        layer_class()([x, y])
-    with pytest.raises(ValueError, match="Received"):
-        layer_class(seed="x")
-
-
-@each_layer
-def test_config(layer_class):
-    layer = layer_class(seed=SEED, name="latent", dtype="mixed_bfloat16")
-    layer(inputs_of())
+def test_config(name):
+    case = CASES[name]
+    layer = case.make(name="layer", dtype="mixed_bfloat16")
+    layer(case.inputs((7, FEATURES)))
+    layer_class = type(layer)
     again = layer_class.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     serialized = keras.saving.serialize_keras_object(layer)
@@ -62,155 +71,77 @@ def test_config(layer_class):
 
 @each_layer
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64", "bfloat16"])
-def test_dtype_policies(path, layer_class, policy):
-    layer = layer_class(seed=SEED, dtype=policy)
-    inputs = inputs_of((33, 10))
+def test_dtype_policies(path, name, policy):
+    case = CASES[name]
+    layer, inputs = case.make(dtype=policy), case.inputs((33, FEATURES))
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        z = layer(inputs)
-        loss = sum(layer.losses) + tf.reduce_sum(tf.cast(z, tf.float32))
-    assert z.dtype == keras.DTypePolicy(policy).compute_dtype
+        out = layer(inputs)
+        loss = sum(layer.losses) + tf.reduce_sum(tf.cast(out, tf.float32))
+    assert out.dtype == keras.DTypePolicy(policy).compute_dtype
     assert all(x.dtype == tf.float32 for x in layer.losses)
-    assert all(np.all(np.isfinite(x)) for x in tape.gradient(loss, inputs))
-
-
-def fit(layer, x, epochs, **compile_arguments):
-    """Losses of learning a constant, which takes a few steps."""
-    model = model_of(layer)
-    model.compile(keras.optimizers.Nadam(0.05), "mse", **compile_arguments)
-    y = np.ones_like(x)
-    return model, model.fit(x, y, epochs=epochs, batch_size=10, verbose=0).history
+    found = keras.tree.flatten(tape.gradient(loss, inputs))
+    assert all(np.all(np.isfinite(x)) for x in found)
 
 
 @each_layer
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+def test_remat_scope(path, name, graph):
+    case = CASES[name]
+    inputs = case.inputs((33, FEATURES))
+    keras.utils.set_random_seed(1)
+    plain = case.make()
+    with keras.RematScope(mode="full"):
+        keras.utils.set_random_seed(1)
+        inside = case.make()
+    plain(inputs), inside(inputs)
+    for _ in range(2):
+        results = []
+        for layer in (plain, inside):
+            run = tf.function(gradients) if graph else gradients
+            results.append(keras.tree.flatten(run(layer, layer, inputs)))
+        for one, other in zip(*results, strict=True):
+            assert_close(one, other, "float32", 33 * FEATURES)
+
+
 @pytest.mark.parametrize(
     "how",
     [{"run_eagerly": True}, {"jit_compile": True}, {"steps_per_execution": 2}],
     ids=lambda how: next(iter(how)),
 )
-def test_fit(layer_class, how):
-    layer = layer_class(seed=SEED)
-    x = np.random.default_rng(0).standard_normal([40, 10]).astype("float32")
-    _, history = fit(layer, x, 3, **how)
+def test_fit(how):
+    model = model_of_every_layer()
+    model.compile(keras.optimizers.Nadam(0.05), "mse", **how)
+    x = np.random.default_rng(0).standard_normal([40, FEATURES]).astype("float32")
+    history = model.fit(x, np.ones_like(x), epochs=3, batch_size=10, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
-    assert state(layer) == [SEED, 3 * 4], "one draw a batch"
+    for layer in model.layers:
+        if hasattr(layer, "seed_generator"):
+            assert state(layer) == [SEED, 3 * 4], f"{layer.name}: one draw a batch"
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
-def test_fit_in_other_dtypes(policy):
-    _, history = fit(GaussianLatent(dtype=policy), np.ones([10, 10]), 3)
-    assert history["loss"][-1] < history["loss"][0]
-
-
-@each_layer
-def test_reproducible_after_set_random_seed(layer_class):
-    def outputs():
-        keras.utils.set_random_seed(7)
-        x = keras.random.normal([40, 10]).numpy()
-        model, history = fit(layer_class(), x, 3)
-        assert history["loss"][-1] < history["loss"][0]
-        return history["loss"], model.predict(x, verbose=0), model.evaluate(x, x, verbose=0)
-
-    for one, other in zip(outputs(), outputs(), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-@each_layer
-@pytest.mark.parametrize("graph", [False, True])
-@pytest.mark.parametrize("mode", ["full", "list_of_layers"])
-def test_remat_scope(path, layer_class, graph, mode):
-    inputs = inputs_of((33, 10))
-
-    def gradients(layer):
-        def run():
-            with tf.GradientTape() as tape:
-                tape.watch(inputs)
-                loss = tf.reduce_sum(layer(inputs) ** 2) + sum(layer.losses)
-            return loss, tape.gradient(loss, inputs)
-
-        return (tf.function(run) if graph else run)()
-
-    plain = layer_class(seed=SEED)
-    with keras.RematScope(mode=mode, layer_names=["inside"]):
-        inside = layer_class(seed=SEED, name="inside")
-        for _ in range(2):
-            loss, grads = gradients(plain)
-            again, grads_again = gradients(inside)
-            np.testing.assert_allclose(loss, again, rtol=SAME_FORMULA)
-            for one, other in zip(grads, grads_again, strict=True):
-                assert_close(one, other, "float32")
-    assert state(plain) == state(inside) == [SEED, 2], "drawn once a call"
-
-
-@each_layer
-def test_keras_file(path, layer_class, tmp_path):
-    model = model_of(layer_class(seed=SEED))
-    x = np.ones([3, 10], "float32")
+def test_keras_file(path, tmp_path):
+    model = model_of_every_layer()
+    x = np.ones([3, FEATURES], "float32")
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for _ in range(2):
         np.testing.assert_allclose(model(x), loaded(x), rtol=SAME_FORMULA)
 
 
-@each_layer
-def test_export(path, layer_class, tmp_path):
-    model = model_of(layer_class(seed=SEED))
-    x = np.ones([3, 10], "float32")
+def test_export(path, tmp_path):
+    model = model_of_every_layer()
+    x = np.ones([3, FEATURES], "float32")
     model.export(tmp_path / "model", verbose=False)
     with fastgen.portable():
         model.export(tmp_path / "portable", verbose=False)
     expected = model(x)  # exporting drew nothing, so each of the three starts at the seed
     for name in ("model", "portable"):
         loaded = tf.saved_model.load(tmp_path / name)
-        assert_close(loaded.serve(x), expected, "float32")
+        assert_close(loaded.serve(x), expected, "float32", FEATURES)
         assert not np.allclose(loaded.serve(x), expected), "its seed moves on"
     fused = [
         b"Fastgen" in (tmp_path / name / "saved_model.pb").read_bytes()
         for name in ("model", "portable")
     ]
     assert fused == [path == "fused", False]
-
-
-@each_layer
-def test_explicit_seed(path, layer_class):
-    layer, inputs = layer_class(), inputs_of()
-    seed = tf.constant([1, 2], tf.int64)
-    expected = fastgen.ops.gaussian_sample(*inputs, seed)
-    for call in (layer, tf.function(layer)):
-        np.testing.assert_array_equal(call(inputs, seed=seed), call(inputs, seed))
-        assert_close(call(inputs, seed), expected, "float32")
-    assert state(layer)[1] == 0
-
-
-@each_layer
-def test_recompute_grad_with_the_seed_from_outside(path, layer_class):
-    layer, inputs, seed = layer_class(), inputs_of(), tf.constant([1, 2], tf.int64)
-
-    def gradients(function):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            loss = tf.reduce_sum(function(*inputs, seed) ** 2)
-        return tape.gradient(loss, inputs)
-
-    def run(mean, log_var, seed):
-        return layer([mean, log_var], seed=seed)
-
-    again = gradients(tf.recompute_grad(run))
-    for one, other in zip(gradients(run), again, strict=True):
-        assert_close(one, other, "float32")
-
-
-@each_layer
-def test_clones_and_layers_without_a_seed_draw_apart(layer_class):
-    inputs = inputs_of()
-    draws = [layer_class()(inputs).numpy() for _ in range(2)]
-    assert not np.allclose(*draws)
-
-
-@each_layer
-def test_seed_of_two_python_integers(layer_class):
-    layer, inputs = layer_class(), inputs_of()
-    given = layer(inputs, seed=(1, 2))
-    np.testing.assert_array_equal(given, layer(inputs, seed=tf.constant([1, 2], tf.int64)))
-    with pytest.raises(ValueError, match="seed must be .* Received"):
-        layer(inputs, seed=(1, 2, 3))
