@@ -16,6 +16,7 @@ import warnings
 __version__ = "0.1.0"
 
 _MODULES = (
+    "conversion",
     "core",
     "data",
     "demo",
@@ -29,7 +30,12 @@ _MODULES = (
     "plots",
     "training",
 )
-_FUNCTIONS = {"doctor": "diagnosis", "portable": "dispatch", "stats": "dispatch"}
+_FUNCTIONS = {
+    "convert": "conversion",
+    "doctor": "diagnosis",
+    "portable": "dispatch",
+    "stats": "dispatch",
+}
 
 __all__ = ["__version__", *_MODULES, *_FUNCTIONS]
 

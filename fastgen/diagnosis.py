@@ -25,7 +25,7 @@ def doctor(model=None):
     """
     native.require_tensorflow("fastgen.doctor")
     rows = _op_rows() if model is None else _model_rows(model)
-    _print_table(_title(model), rows)
+    print_table(_title(model), rows)
     return rows
 
 
@@ -83,21 +83,28 @@ def _title(model):
     )
 
 
-def _print_table(title, rows):
-    """One line for the dtypes that fare alike; the title first, for those who read it by eye."""
+def print_table(title, rows):
+    """Print dicts of strings as a table, the title first, for those who read it by eye.
+
+    Args:
+        title: string.
+        rows: list of dicts of the same keys. Those that differ in `dtype` alone share a line.
+    """
     from rich.console import Console
     from rich.table import Table
 
     lines = {}
     for row in rows:
-        key = tuple(value for column, value in row.items() if column != "dtype")
-        lines.setdefault(key, []).append(row["dtype"])
+        key = tuple((column, value) for column, value in row.items() if column != "dtype")
+        lines.setdefault(key, []).extend([row["dtype"]] if "dtype" in row else [])
     columns = [column for column in (rows[0] if rows else ()) if column != "dtype"]
+    columns += ["dtype"] if rows and "dtype" in rows[0] else []
     table = Table()
-    for column in [*columns, "dtype"]:
+    for column in columns:
         table.add_column(column, overflow="fold")
     for key, dtypes in lines.items():
-        table.add_row(*key, " ".join(dtypes))
+        cells = {**dict(key), "dtype": " ".join(dtypes)}
+        table.add_row(*(cells[column] for column in columns))
     console = Console()
     console.print(title, highlight=False, soft_wrap=True)
     console.print(table)

@@ -20,7 +20,7 @@ ROOMS = """
     diagnosis
     ops
     layers losses optimizers regularizers
-    models
+    conversion models
     evaluation plots profile training
     demo
     cli

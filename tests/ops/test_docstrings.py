@@ -8,7 +8,13 @@ import fastgen.interrupt
 import fastgen.layers
 import fastgen.ops
 
-OTHERS = [fastgen.doctor, fastgen.portable, fastgen.stats, fastgen.interrupt.StopOnInterrupt]
+OTHERS = [
+    fastgen.convert,
+    fastgen.doctor,
+    fastgen.portable,
+    fastgen.stats,
+    fastgen.interrupt.StopOnInterrupt,
+]
 PUBLIC = OTHERS + [
     getattr(package, name)
     for package in (fastgen.layers, fastgen.ops)

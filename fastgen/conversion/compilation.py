@@ -1,0 +1,128 @@
+"""Compiles the copy of a model as the model is compiled, with our loss and our optimizer."""
+
+import importlib
+
+import keras
+from keras.src.trainers.trainer import Trainer
+
+
+def compile_as(model, copy, copier):
+    """Compile a copy with the arguments, and the state of the optimizer, of the original.
+
+    Args:
+        model: the original; if it is not compiled, nor will be the copy.
+        copy: its copy.
+        copier: `Copier` that knows the variables of the copy, and notes what was replaced.
+    """
+    if not model.compiled:
+        return
+    name = "" if model is copier.models()[0][0] else f"{model.name}/"
+
+    def note(part, old, new, why):
+        becomes = "" if why else _name(new)
+        row = {"part": name + part, "type": _name(old), "becomes": becomes, "why": why}
+        copier.rows.append(row)
+
+    if type(model).compile is not Trainer.compile:
+        note("compile", model, copy, "not compiled: the class has a compile of its own")
+        return
+    arguments = dict(model._compile_config.config)
+    optimizer, why = _copy_optimizer(model.optimizer, copier.variables)
+    arguments["optimizer"] = optimizer
+    note("optimizer", _inner(model.optimizer), _inner(optimizer), why)
+
+    def loss_of(loss):
+        ours, why = _copy_loss(loss)
+        if loss is not None:
+            note("loss", loss, ours, why)
+        return ours
+
+    arguments["loss"] = keras.tree.map_structure(loss_of, arguments["loss"])
+    for kind in ("metrics", "weighted_metrics"):
+        arguments[kind] = keras.tree.map_structure(_copy_metric, arguments[kind])
+    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    copy.compile(**arguments, auto_scale_loss=scaled)
+    if model.jit_compile:
+        note("compile", "jit_compile=True", "", "inside XLA all runs as stock ops")
+
+
+def _copy_loss(loss):
+    """Our loss for Keras' own binary cross-entropy, else the same; and why."""
+    ours = _fastgen_class("losses", "BinaryCrossentropy")
+    known = keras.losses.get(loss) if isinstance(loss, str) else loss
+    if ours is not None and type(known) is keras.losses.BinaryCrossentropy:
+        return ours.from_config(known.get_config()), ""
+    if ours is not None and known is keras.losses.binary_crossentropy:
+        return ours(), ""
+    module = getattr(known, "__module__", "") or ""
+    return loss, "fastgen's already" if module.startswith("fastgen.") else "fastgen has none"
+
+
+def _copy_metric(metric):
+    if isinstance(metric, keras.metrics.Metric):
+        return type(metric).from_config(metric.get_config())
+    return metric
+
+
+def _copy_optimizer(optimizer, variables):
+    """Ours for one of Keras' own, else a copy; with the same state; and why."""
+    config, inner = optimizer.get_config(), _inner(optimizer)
+    if inner is not optimizer:
+        copy_of_inner, why = _copy_optimizer_class(inner)
+        _exclude(inner, copy_of_inner, variables)
+        config = {k: v for k, v in config.items() if k != "inner_optimizer"}
+        copy = type(optimizer)(copy_of_inner, **config)
+    else:
+        copy, why = _copy_optimizer_class(optimizer)
+        _exclude(optimizer, copy, variables)
+    if optimizer.built:
+        copy.build([_copy_of(v, variables) for v in inner._trainable_variables])
+        for mine, theirs in zip(copy.variables, optimizer.variables, strict=True):
+            mine.assign(theirs)
+    return copy, why
+
+
+def _copy_optimizer_class(optimizer):
+    kind = type(optimizer)
+    ours = _fastgen_class("optimizers", kind.__name__)
+    stock = ours is not None and kind is getattr(keras.optimizers, kind.__name__, None)
+    copy = (ours if stock else kind).from_config(optimizer.get_config())
+    if stock:
+        return copy, ""
+    own = kind.__module__.startswith("fastgen.")
+    return copy, "fastgen's already" if own else "fastgen has none"
+
+
+def _exclude(optimizer, copy, variables):
+    """What is excluded from weight decay is not in the config."""
+    excluded = [
+        variables[i] for i in getattr(optimizer, "_exclude_from_weight_decay", ()) if i in variables
+    ]
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    if excluded or pattern:
+        names = [pattern.pattern] if pattern else None
+        copy.exclude_from_weight_decay(var_list=excluded, var_names=names)
+
+
+def _copy_of(variable, variables):
+    if id(variable) not in variables:
+        raise ValueError(
+            "convert: the optimizer must have been built for variables of the model. "
+            f"Received: {variable.path!r}"
+        )
+    return variables[id(variable)]
+
+
+def _inner(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _fastgen_class(module, name):
+    try:
+        return getattr(importlib.import_module(f"fastgen.{module}"), name, None)
+    except ModuleNotFoundError:
+        return None
+
+
+def _name(part):
+    return part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
