@@ -5,6 +5,11 @@ import importlib
 import keras
 from keras.src.trainers.trainer import Trainer
 
+from fastgen.conversion.substitution import NONE, OURS
+
+
+ROOMS = {"loss": "losses", "optimizer": "optimizers"}
+
 
 def compile_as(model, copy, copier):
     """Compile a copy with the arguments, and the state of the optimizer, of the original.
@@ -19,17 +24,22 @@ def compile_as(model, copy, copier):
     name = "" if model is copier.models()[0][0] else f"{model.name}/"
 
     def note(part, old, new, why):
-        becomes = "" if why else _name(new)
+        becomes = "" if why else f"fastgen.{ROOMS[part]}.{_name(new)}"
         row = {"part": name + part, "type": _name(old), "becomes": becomes, "why": why}
         copier.rows.append(row)
 
+    optimizer = None
+    if model.optimizer is not None:
+        optimizer, why = _copy_optimizer(model.optimizer, copier.variables)
+        note("optimizer", _inner(model.optimizer), _inner(optimizer), why)
     if type(model).compile is not Trainer.compile:
-        note("compile", model, copy, "not compiled: the class has a compile of its own")
+        if type(model).compile_from_config is Trainer.compile_from_config:
+            note("compile", model, copy, "the class has a compile of its own: to be called")
+            return
+        _compile_by_config(model, copy, optimizer)
+        note("loss", model, copy, "the class has a compile of its own")
         return
-    arguments = dict(model._compile_config.config)
-    optimizer, why = _copy_optimizer(model.optimizer, copier.variables)
-    arguments["optimizer"] = optimizer
-    note("optimizer", _inner(model.optimizer), _inner(optimizer), why)
+    arguments = {**model._compile_config.config, "optimizer": optimizer}
 
     def loss_of(loss):
         ours, why = _copy_loss(loss)
@@ -46,6 +56,14 @@ def compile_as(model, copy, copier):
         note("compile", "jit_compile=True", "", "inside XLA all runs as stock ops")
 
 
+def _compile_by_config(model, copy, optimizer):
+    """Compile as the class says, but with another optimizer, of which it makes a copy again."""
+    config = keras.saving.serialize_keras_object(optimizer)
+    copy.compile_from_config({**model.get_compile_config(), "optimizer": config})
+    for mine, other in zip(copy.optimizer.variables, optimizer.variables, strict=False):
+        mine.assign(other)
+
+
 def _copy_loss(loss):
     """Our loss for Keras' own binary cross-entropy, else the same; and why."""
     ours = _fastgen_class("losses", "BinaryCrossentropy")
@@ -55,7 +73,7 @@ def _copy_loss(loss):
     if ours is not None and known is keras.losses.binary_crossentropy:
         return ours(), ""
     module = getattr(known, "__module__", "") or ""
-    return loss, "fastgen's already" if module.startswith("fastgen.") else "fastgen has none"
+    return loss, OURS if module.startswith("fastgen.") else NONE
 
 
 def _copy_metric(metric):
@@ -89,8 +107,7 @@ def _copy_optimizer_class(optimizer):
     copy = (ours if stock else kind).from_config(optimizer.get_config())
     if stock:
         return copy, ""
-    own = kind.__module__.startswith("fastgen.")
-    return copy, "fastgen's already" if own else "fastgen has none"
+    return copy, OURS if kind is ours else NONE
 
 
 def _exclude(optimizer, copy, variables):

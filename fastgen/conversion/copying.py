@@ -92,7 +92,7 @@ class Copier:
     def _copy_leaf(self, layer, scope):
         name = (scope or "") + layer.name
         copy, why = substitution.substitute(layer, self)
-        becomes = "" if copy is None or why == substitution.OURS else type(copy).__name__
+        becomes = "" if copy is None or why else f"fastgen.layers.{type(copy).__name__}"
         if isinstance(layer, keras.Layer):
             kind = type(layer).__name__
             self.rows.append({"part": name, "type": kind, "becomes": becomes, "why": why})

@@ -5,7 +5,7 @@ import keras
 from fastgen import dispatch, layers
 from fastgen.conversion import copying, trials
 
-OURS = "fastgen's already"
+OURS, NONE = "fastgen's already", "fastgen has none"
 
 
 def substitute(layer, copier):
@@ -48,7 +48,7 @@ def _stock(layer):
     inside = layer._flatten_layers(include_self=False)
     if any(isinstance(x, keras.layers.Dense) for x in inside):
         return None, "the Dense inside it is its own"
-    return None, "fastgen has none"
+    return None, NONE
 
 
 def _custom(layer, copier):

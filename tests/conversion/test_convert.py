@@ -116,6 +116,26 @@ def test_what_was_compiled_with_is_kept():
         assert_close(ours[name], theirs[name], "float32")
 
 
+def test_without_an_optimizer():
+    model = models.sequential()
+    model.compile(None, "mse")
+    fast = fastgen.convert(model, verbose=False)
+    assert fast.optimizer is None and fast.evaluate(X, X, verbose=0) > 0
+
+
+def test_a_model_with_a_compile_of_its_own():
+    vae = fastgen.models.variational_autoencoder((2, 3), codings=2, hidden=(4,), beta=0.5)
+    vae.compile("nadam")
+    x = X.reshape(12, 2, 3)
+    vae.fit(x, verbose=0)
+    fast = fastgen.convert(vae, verbose=False)
+    assert replaced(fast).keys() == {vae.name, "optimizer", "loss"}
+    for ours, theirs in zip(fast.optimizer.variables, vae.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(fast.encode(x), vae.encode(x))
+    assert fast.beta == 0.5 and fast.fit(x, verbose=0)
+
+
 def test_loss_scaling_is_kept():
     keras.config.set_dtype_policy("mixed_float16")
     try:

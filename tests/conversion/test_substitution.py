@@ -219,7 +219,7 @@ def test_subclassed_models():
     assert fast.conversion[0]["why"] == "a subclass of Model, with code of its own"
     assert {row["part"] for row in fast.conversion[1:]} == {"optimizer", "loss"}
     inside = fastgen.convert(sequence(model, keras.layers.Dense(2)), verbose=False)
-    assert [row["becomes"] for row in inside.conversion[:2]] == ["", "FusedDense"]
+    assert [row["becomes"] for row in inside.conversion[:2]] == ["", "fastgen.layers.FusedDense"]
 
 
 class Step(keras.Model):
