@@ -31,6 +31,7 @@ KERNELS = {
     "gaussian_sample": Kernel(),
     "gaussian_kl": Kernel(),
     "gaussian_sample_kl": Kernel(),
+    "sparsity": Kernel(),
 }
 
 

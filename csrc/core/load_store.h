@@ -52,6 +52,26 @@ FG_INLINE void store_raw(T* base, int64_t index, Raw raw, Part part) {
   __builtin_memcpy((char*)base + index * sizeof(T), &raw, part.count * sizeof(T));
 }
 
+#if FG_TARGET == FG_TARGET_avx512
+// A part by its mask: copies of a length that is not constant take 30 cycles and more, which rows
+// that are no whole vectors pay each (column sums of 4096x300: 370 -> 280 us on one thread).
+FG_INLINE __mmask16 mask(Part part) { return (__mmask16)((1u << part.count) - 1); }
+template <class Raw>
+FG_INLINE F32 load_raw(const float* base, int64_t index, Part part) {
+  return _mm512_maskz_loadu_ps(mask(part), (const char*)base + index * sizeof(float));
+}
+template <class Raw>
+FG_INLINE F64 load_raw(const double* base, int64_t index, Part part) {
+  return _mm512_maskz_loadu_pd((__mmask8)mask(part), (const char*)base + index * sizeof(double));
+}
+FG_INLINE void store_raw(float* base, int64_t index, F32 x, Part part) {
+  _mm512_mask_storeu_ps((char*)base + index * sizeof(float), mask(part), x);
+}
+FG_INLINE void store_raw(double* base, int64_t index, F64 x, Part part) {
+  _mm512_mask_storeu_pd((char*)base + index * sizeof(double), (__mmask8)mask(part), x);
+}
+#endif
+
 FG_INLINE F32 widen(bfloat16, U16 raw) { return (F32)(__builtin_convertvector(raw, U32) << 16); }
 FG_INLINE U16 narrow(bfloat16, F32 x) {
   const U32 bits = (U32)x;

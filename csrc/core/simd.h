@@ -261,6 +261,19 @@ FG_INLINE void interleave(F64 a, F64 b, F64* low, F64* high) {
 #endif
 }
 
+// x in double, the first half of its lanes and the second.
+FG_INLINE void to_double(F32 x, F64* low, F64* high) {
+#if FG_TARGET == FG_TARGET_avx512
+  *low = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+  *high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+#elif FG_TARGET == FG_TARGET_avx2
+  *low = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+  *high = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+#else
+  *low = F64{x[0], x[1]}, *high = F64{x[2], x[3]};
+#endif
+}
+
 // The sum of all lanes, halves upon halves.
 FG_INLINE float sum(F32 x) {
 #if FG_TARGET == FG_TARGET_avx512

@@ -16,6 +16,7 @@ threads() threads and their results do not depend on how many.)";
   gaussian_kl::bind(m);
   gaussian_sample_kl::bind(m);
   random_normal::bind(m);
+  sparsity::bind(m);
   elementary::bind(m);
   roofline::bind(m);
   runtime::bind(m);

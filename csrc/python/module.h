@@ -15,6 +15,9 @@ void bind(pybind11::module_& m);
 namespace fastgen::python::random_normal {
 void bind(pybind11::module_& m);
 }
+namespace fastgen::python::sparsity {
+void bind(pybind11::module_& m);
+}
 namespace fastgen::python::elementary {
 void bind(pybind11::module_& m);
 }

@@ -88,6 +88,12 @@ inline absl::Status check_same_shape(const char* op, const char* a_name, const T
       ".shape=", a.shape().DebugString(), ", ", b_name, ".shape=", b.shape().DebugString()));
 }
 
+inline absl::Status check_scalar(const char* op, const char* name, const Tensor& x) {
+  if (x.dims() == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      op, ": ", name, " must be a scalar. Received: ", name, ".shape=", x.shape().DebugString()));
+}
+
 // A tensor of rank >= 1 as rows of its last axis; row_shape is its shape without that axis.
 struct Matrix {
   int64_t rows = 1, cols = 0;
@@ -119,6 +125,11 @@ inline absl::Status merge_shapes(InferenceContext* c, int a, int b, ShapeHandle*
   ShapeHandle x;
   TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(a), 1, &x));
   return c->Merge(x, c->input(b), merged);
+}
+
+inline absl::Status check_scalar_shape(InferenceContext* c, int input) {
+  ShapeHandle unused;
+  return c->WithRank(c->input(input), 0, &unused);
 }
 
 inline absl::Status check_seed_shape(InferenceContext* c, int seed) {

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from fastgen import dispatch
 from fastgen.ops import arguments
 
 KINDS = ("kl", "l1", "mse")
@@ -43,8 +44,7 @@ def sparsity(activations, target, kind):
     "Sparse Autoencoders"; Ng, Sparse autoencoder, CS294A lecture notes, 2011.
     """
     activations, target = _arguments("sparsity", activations, target, kind)
-    with tf.name_scope("sparsity"):
-        return sparsity_composite(activations, target, kind)[0]
+    return _run("sparsity", activations, target, kind, 0)[0]
 
 
 @tf.autograph.experimental.do_not_convert
@@ -74,8 +74,25 @@ def sparsity_passthrough(activations, target, kind):
         ValueError: as `sparsity`.
     """
     activations, target = _arguments("sparsity_passthrough", activations, target, kind)
-    with tf.name_scope("sparsity_passthrough"):
-        return activations, *sparsity_composite(activations, target, kind)
+    penalty, activity, same = _run("sparsity_passthrough", activations, target, kind, 1)
+    return same, penalty, tf.cast(activity, penalty.dtype)
+
+
+def _run(name, activations, target, kind, passed):
+    """Penalty, activity and, `passed` times, the activations."""
+    fused = dispatch.fused_op("sparsity", activations.dtype)
+    if fused is None:
+        with tf.name_scope(name):
+            return *sparsity_composite(activations, target, kind), *passed * [activations]
+    penalty, activity, same = fused(
+        activations=activations,
+        target=target,
+        kind=kind,
+        N=passed,
+        K=arguments.wide(activations.dtype),
+        name=name,
+    )
+    return penalty, activity, *same
 
 
 def sparsity_composite(activations, target, kind, loops=0):
@@ -87,8 +104,70 @@ def sparsity_composite(activations, target, kind, loops=0):
     count = tf.shape(x)[-2]
     total = tf.reduce_sum(tf.abs(x) if kind == "l1" else x, axis=-2)
     activity = total / tf.cast(tf.maximum(count, 1), x.dtype)
-    penalty = tf.reduce_sum(_terms(activity, tf.cast(target, x.dtype), kind), axis=-1)
+    target = tf.cast(target, x.dtype)[..., tf.newaxis]
+    penalty = tf.reduce_sum(_terms(activity, target, kind), axis=-1)
     return tf.where(count > 0, penalty, tf.zeros_like(penalty)), activity
+
+
+def sparsity_of_loops(activations, target, kind, N):
+    """What the op gives, `(penalty, activity, *passed)`, for the iterations of a loop at once."""
+    penalty, activity = sparsity_composite(activations, target, kind, loops=1)
+    return penalty, tf.cast(activity, tf.float64), *N * [activations]
+
+
+def sparsity_grad(activations, target, activity, d_penalty, d_activity, *d_passed, kind):
+    """Gradient of `sparsity` from the mean activities, `d_passed` added."""
+    fused = dispatch.fused_op("sparsity_grad", activations.dtype)
+    inputs = activations, target, activity, d_penalty, d_activity
+    if fused is None:
+        return sparsity_grad_composite(*inputs, *d_passed, kind=kind)
+    return fused(*inputs, d_passed, kind=kind, name="sparsity_grad")
+
+
+def sparsity_grad_composite(
+    activations, target, activity, d_penalty, d_activity, *d_passed, kind, loops=0
+):
+    """`sparsity_grad` in stock TensorFlow ops; `loops` as in `sparsity_composite`."""
+    compute = arguments.wide(activations.dtype)
+    rows = tf.cast(_rows(activations, loops), compute)
+    target = target[..., tf.newaxis]
+    slope = _slope(activity, target, kind) * tf.cast(d_penalty, tf.float64)[..., tf.newaxis]
+    each = (slope + d_activity) / tf.cast(tf.maximum(tf.shape(rows)[-2], 1), tf.float64)
+    each = tf.cast(each, compute)[..., tf.newaxis, :]
+    total = each * (tf.sign(rows) if kind == "l1" else tf.ones_like(rows))
+    for passed in d_passed:
+        total += tf.cast(_rows(passed, loops), compute)
+    return tf.cast(tf.reshape(total, tf.shape(activations)), activations.dtype)
+
+
+def sparsity_second_grad(activations, target, activity, d_penalty, d_activity, g, kind):
+    """Gradient of `sparsity_grad` but for d_passed, whose is g: as many as it has inputs here."""
+    rows, g_rows = _rows(activations, 0), tf.cast(_rows(g, 0), tf.float64)
+    if kind == "l1":
+        g_rows *= tf.cast(tf.sign(rows), tf.float64)
+    count = tf.cast(tf.maximum(tf.shape(rows)[-2], 1), tf.float64)
+    each = tf.reduce_sum(g_rows, axis=-2) / count
+    slope = _slope(activity, target, kind)
+    d_d_penalty = tf.cast(tf.reduce_sum(each * slope), d_penalty.dtype)
+    curvature = _curvature(activity, target, kind) * tf.cast(d_penalty, tf.float64)
+    return None, None, each * curvature, d_d_penalty, each
+
+
+@tf.RegisterGradient("FastgenSparsity")
+@dispatch.on_device_of_op
+def _gradient(op, d_penalty, d_activity, *d_passed):
+    activations, target = op.inputs
+    upstream = [tf.convert_to_tensor(x) for x in (d_penalty, d_activity, *d_passed)]
+    kind = op.get_attr("kind").decode()
+    return sparsity_grad(activations, target, op.outputs[1], *upstream, kind=kind), None
+
+
+@tf.RegisterGradient("FastgenSparsityGrad")
+@dispatch.on_device_of_op
+def _second_gradient(op, g):
+    g = tf.convert_to_tensor(g)
+    kind = op.get_attr("kind").decode()
+    return *sparsity_second_grad(*op.inputs[:5], g, kind), *([g] * (len(op.inputs) - 5))
 
 
 def _terms(activity, target, kind):
@@ -98,6 +177,30 @@ def _terms(activity, target, kind):
         return tf.square(activity - target)
     q = tf.clip_by_value(activity, EPSILON, 1 - EPSILON)
     return tf.math.xlogy(target, target / q) + tf.math.xlogy(1 - target, (1 - target) / (1 - q))
+
+
+def _slope(q, target, kind):
+    """Derivative of `_terms`."""
+    if kind == "l1":
+        return tf.ones_like(q)
+    if kind == "mse":
+        return 2 * (q - target)
+    inside = tf.clip_by_value(q, EPSILON, 1 - EPSILON)
+    slope = (inside - target) / (inside * (1 - inside))
+    return tf.where(_clipped(q), tf.zeros_like(q), slope)
+
+
+def _curvature(q, target, kind):
+    """Derivative of `_slope`."""
+    if kind != "kl":
+        return (2.0 if kind == "mse" else 0.0) * tf.ones_like(q)
+    inside = tf.clip_by_value(q, EPSILON, 1 - EPSILON)
+    curvature = target / tf.square(inside) + (1 - target) / tf.square(1 - inside)
+    return tf.where(_clipped(q), tf.zeros_like(q), curvature)
+
+
+def _clipped(q):
+    return (q < EPSILON) | (q > 1 - EPSILON)
 
 
 def _rows(x, loops):

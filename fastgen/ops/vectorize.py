@@ -5,11 +5,16 @@ the shape of one iteration, and the composite broadcasts it. With a seed of its 
 iteration, or where TensorFlow's internals have moved, the op runs in a while loop.
 """
 
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from fastgen.ops import gaussian_kl as kl
 from fastgen.ops import gaussian_sample as sample
 from fastgen.ops import gaussian_sample_kl as sample_kl
+from fastgen.ops import sparsity
 from fastgen.ops.arguments import wide
 from fastgen.ops.noise import standard_normal
 
@@ -18,7 +23,22 @@ try:
 except ImportError:
     pfor = None
 
-# op type: (composite, index of its seed). A composite works on stacked inputs as on single ones.
+
+class Conversion(NamedTuple):
+    """How an op runs for all iterations.
+
+    Attributes:
+        composite: what works on stacked inputs as on single ones.
+        seed: index of the op's seed, or None.
+        attributes: those of the op that the composite takes by name.
+    """
+
+    composite: Callable
+    seed: int | None = None
+    attributes: tuple = ()
+
+
+# op type: the fields of its Conversion.
 COMPOSITES = {
     "FastgenGaussianSample": (sample.gaussian_sample_composite, 2),
     "FastgenGaussianSampleGrad": (sample.gaussian_sample_grad_composite, 1),
@@ -26,20 +46,27 @@ COMPOSITES = {
     "FastgenGaussianKlGrad": (kl.gaussian_kl_grad_composite, None),
     "FastgenGaussianSampleKl": (sample_kl.gaussian_sample_kl_composite, 2),
     "FastgenGaussianSampleKlGrad": (sample_kl.gaussian_sample_kl_grad_composite, 2),
+    "FastgenSparsity": (sparsity.sparsity_of_loops, None, ("kind", "N")),
+    "FastgenSparsityGrad": (
+        functools.partial(sparsity.sparsity_grad_composite, loops=1),
+        None,
+        ("kind",),
+    ),
 }
 
 
-def _converter(composite, seed_index):
+def _converter(composite, seed_index, attributes):
     def convert(pfor_input):
         if seed_index is not None and pfor_input.input(seed_index).is_stacked:
             return pfor._fallback_converter(pfor_input)
         pfor_input.stack_inputs([i for i in range(pfor_input.num_inputs) if i != seed_index])
         tensors = [x.t for x in pfor_input.inputs]
-        drawn = {}
+        named = {name: pfor_input.get_attr(name) for name in attributes}
+        named = {name: x.decode() if isinstance(x, bytes) else x for name, x in named.items()}
         if seed_index is not None:
             shape, seed = tf.shape(tensors[0])[1:], tensors[seed_index]
-            drawn["noise"] = standard_normal(shape, seed, wide(tensors[0].dtype))
-        return [pfor.wrap(x, True) for x in tf.nest.flatten(composite(*tensors, **drawn))]
+            named["noise"] = standard_normal(shape, seed, wide(tensors[0].dtype))
+        return [pfor.wrap(x, True) for x in tf.nest.flatten(composite(*tensors, **named))]
 
     return convert
 
@@ -49,6 +76,6 @@ def register():
     needed = ("RegisterPFor", "wrap", "_fallback_converter", "_pfor_converter_registry")
     if pfor is None or not all(hasattr(pfor, name) for name in needed):
         return
-    for op_type, (composite, seed_index) in COMPOSITES.items():
+    for op_type, fields in COMPOSITES.items():
         if op_type not in pfor._pfor_converter_registry:
-            pfor.RegisterPFor(op_type)(_converter(composite, seed_index))
+            pfor.RegisterPFor(op_type)(_converter(*Conversion(*fields)))
