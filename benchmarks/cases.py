@@ -49,6 +49,7 @@ class Case:
     bars: tuple = ()
 
 
+# Rows to come: sparsity.
 CASES = (
     Case(
         "gaussian_sample_kl_65536x64",

@@ -49,6 +49,6 @@ def dropout_composite(x, rate, seed, noise=None):
     """`dropout` in stock TensorFlow ops; `noise`, where the uniforms have been drawn already."""
     compute = arguments.wide(x.dtype)
     noise = standard_uniform(tf.shape(x), seed, compute) if noise is None else noise
-    scaled = tf.cast(x, compute) * tf.cast(scale(rate), compute)
-    kept = tf.where(noise >= tf.cast(rate, compute), scaled, tf.zeros_like(scaled))
+    scaled = tf.cast(x, compute) * scale(rate)
+    kept = tf.where(noise >= rate, scaled, tf.zeros_like(scaled))
     return tf.cast(kept, x.dtype)

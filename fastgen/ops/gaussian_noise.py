@@ -43,4 +43,4 @@ def gaussian_noise_composite(x, stddev, seed, noise=None):
     """`gaussian_noise` in stock TensorFlow ops; `noise`, where it has been drawn already."""
     compute = arguments.wide(x.dtype)
     noise = standard_normal(tf.shape(x), seed, compute) if noise is None else noise
-    return tf.cast(tf.cast(x, compute) + tf.cast(stddev, compute) * noise, x.dtype)
+    return tf.cast(tf.cast(x, compute) + stddev * noise, x.dtype)

@@ -83,7 +83,8 @@ def _run(name, activations, target, kind, passed):
     fused = dispatch.fused_op("sparsity", activations.dtype)
     if fused is None:
         with tf.name_scope(name):
-            return *sparsity_composite(activations, target, kind), *passed * [activations]
+            penalty, activity = sparsity_composite(activations, target, kind)
+            return penalty, activity, *passed * [tf.identity(activations)]
     penalty, activity, same = fused(
         activations=activations,
         target=target,
@@ -104,7 +105,8 @@ def sparsity_composite(activations, target, kind, loops=0):
     count = tf.shape(x)[-2]
     total = tf.reduce_sum(tf.abs(x) if kind == "l1" else x, axis=-2)
     activity = total / tf.cast(tf.maximum(count, 1), x.dtype)
-    target = tf.cast(target, x.dtype)[..., tf.newaxis]
+    if tf.is_tensor(target):
+        target = tf.cast(target, x.dtype)[..., tf.newaxis]
     penalty = tf.reduce_sum(_terms(activity, target, kind), axis=-1)
     return tf.where(count > 0, penalty, tf.zeros_like(penalty)), activity
 
@@ -176,6 +178,7 @@ def _terms(activity, target, kind):
     if kind == "mse":
         return tf.square(activity - target)
     q = tf.clip_by_value(activity, EPSILON, 1 - EPSILON)
+    target = tf.convert_to_tensor(target, q.dtype)
     return tf.math.xlogy(target, target / q) + tf.math.xlogy(1 - target, (1 - target) / (1 - q))
 
 

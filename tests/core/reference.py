@@ -1,6 +1,7 @@
 """What the kernels must compute, in NumPy float64 and as plainly as it can be written."""
 
 import numpy as np
+from scipy import special
 
 LOW = np.uint64(0xFFFFFFFF)
 TWO_PI = 2 * (np.longdouble(np.pi) + np.longdouble(1.2246467991473532e-16))  # pi in two parts
@@ -89,3 +90,36 @@ def sample_kl(mean, log_var, seed):
 def sample_kl_grad(mean, log_var, seed, d_z, d_kl):
     d_mean, d_log_var = kl_grad(mean, log_var, d_kl)
     return wide(d_z)[0] + d_mean, sample_grad(log_var, seed, d_z) + d_log_var
+
+
+def sparsity(activations, target, kind):
+    """The penalty, and the mean activity of each unit."""
+    (a,) = wide(activations)
+    a = a.reshape(np.prod(a.shape[:-1], dtype=int), a.shape[-1])
+    if not len(a):
+        return 0.0, np.zeros(a.shape[-1])
+    q = np.mean(np.abs(a) if kind == "l1" else a, axis=0)
+    if kind == "l1":
+        return np.sum(q), q
+    if kind == "mse":
+        return np.sum((q - target) ** 2), q
+    p, r = target, np.clip(q, 1e-7, 1 - 1e-7)
+    return np.sum(special.rel_entr(p, r) + special.rel_entr(1 - p, 1 - r)), q
+
+
+def sparsity_slope(q, target, kind):
+    """Derivative of the penalty by the mean activity of each unit."""
+    if kind == "l1":
+        return np.ones_like(q)
+    if kind == "mse":
+        return 2 * (q - target)
+    r = np.clip(q, 1e-7, 1 - 1e-7)
+    return np.where((q < 1e-7) | (q > 1 - 1e-7), 0, (r - target) / (r * (1 - r)))
+
+
+def sparsity_grad(activations, target, kind, activity, d_penalty, d_activity=0.0, d_passed=0.0):
+    """Gradient of the penalty from the mean activities, and what else arrives."""
+    a, d_penalty, d_activity, d_passed = wide(activations, d_penalty, d_activity, d_passed)
+    rows = max(a.size // max(a.shape[-1], 1), 1)
+    each = (sparsity_slope(activity, target, kind) * d_penalty + d_activity) / rows
+    return d_passed + each * (np.sign(a) if kind == "l1" else np.ones_like(a))

@@ -3,6 +3,7 @@
 #include "kernels/gaussian_kl.h"
 #include "kernels/gaussian_sample.h"
 #include "kernels/gaussian_sample_kl.h"
+#include "kernels/sparsity.h"
 #include "native/check.h"
 #include "native/reference.h"
 
@@ -72,6 +73,40 @@ struct Case {
       close(kl, row, kl_dtype(), sum, cols);
     }
     in_place(mean, log_var, d_z, d_kl, z, both_m, both_v);
+    for (int kind : {FG_SPARSITY_KL, FG_SPARSITY_L1, FG_SPARSITY_MSE}) sparsity(kind, mean, d_z);
+  }
+
+  void sparsity(int kind, const Exact& a, const Exact& d_passed) const {
+    const double p = 0.25;
+    Exact penalty(kSizes[kl_dtype()]), activity(cols * 8), d_a(a);
+    const Exact d_penalty = drawn(penalty, 1, kl_dtype(), 5);
+    CHECK(!fg_sparsity(threads, dtype, rows, cols, kind, p, a.data(), penalty.data(),
+                       static_cast<double*>(activity.data())));
+    CHECK(!fg_sparsity_grad(threads, dtype, rows, cols, kind, p, d_a.data(),
+                            static_cast<double*>(activity.data()), d_penalty.data(), nullptr,
+                            d_passed.data(), d_a.data()));
+    const double up = get(kl_dtype(), d_penalty.data(), 0);
+    double expected = 0;
+    for (int64_t col = 0; col < cols; ++col) {
+      double q = 0;
+      for (int64_t i = col; i < size(); i += cols) {
+        const double x = get(dtype, a.data(), i);
+        q += (kind == FG_SPARSITY_L1 ? fabs(x) : x) / double(rows);
+      }
+      close(activity, col, FG_FLOAT64, q, rows);
+      // From the activity given, for the slope is steep near 0 and 1.
+      q = get(FG_FLOAT64, activity.data(), col);
+      const double slope = fastgen::sparsity_slope(kind, q, p) * up / double(rows);
+      const double r = fmin(fmax(q, 1e-7), 1 - 1e-7);
+      const double kl = p * log(p / r) + (1 - p) * log((1 - p) / (1 - r));
+      expected += kind == FG_SPARSITY_KL ? kl : kind == FG_SPARSITY_L1 ? q : (q - p) * (q - p);
+      for (int64_t i = col; i < size(); i += cols) {
+        const double x = get(dtype, a.data(), i), sign = x > 0 ? 1 : x < 0 ? -1 : 0;
+        close(d_a, i, dtype,
+              get(dtype, d_passed.data(), i) + slope * (kind == FG_SPARSITY_L1 ? sign : 1), 1);
+      }
+    }
+    close(penalty, 0, kl_dtype(), rows ? expected : 0, cols + 1);
   }
 
   void in_place(Exact mean, Exact log_var, Exact d_z, const Exact& d_kl, const Exact& z,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fastgen import ops
 from tests.ops import gaussian
 
 DTYPES = [tf.float32, tf.float64, tf.float16, tf.bfloat16]
@@ -75,7 +76,31 @@ def _gaussian(name):
     )
 
 
-OPS = {name: _gaussian(name) for name in gaussian.GAUSSIAN}
+def _sparsity():
+    """The Kullback-Leibler penalty; tests/ops/test_sparsity.py has the others."""
+
+    def exact(dtype):
+        def function(a):
+            rows, p = a.shape[:-1].num_elements(), 0.3
+            q = tf.reduce_sum(tf.reshape(a, [rows, a.shape[-1]]), axis=0) / max(rows, 1)
+            r = tf.maximum(tf.minimum(q, 1 - 1e-7), 1e-7)
+            terms = p * tf.math.log(p / r) + (1 - p) * tf.math.log((1 - p) / (1 - r))
+            return a, tf.reduce_sum(terms) * min(rows, 1), q
+
+        return function
+
+    return Op(
+        lambda a: ops.sparsity_passthrough(a, 0.3, "kl"),
+        lambda a: (a, *ops.sparsity_composite(a, 0.3, "kl")),
+        # Halves more, as a vectorised loop has them, are still below 1.
+        lambda shape, dtype: (0.25 + 0.2 * tf.sin(draw(shape, dtype, 5, 2.0)),),
+        [(5,), (0, 10), (7, 10), (33, 65), (2, 3, 4), (1001, 10), (3, 1500)],
+        exact,
+        terms=lambda shape, out: 1 if out.shape == shape else int(np.prod(shape)),
+    )
+
+
+OPS = {name: _gaussian(name) for name in gaussian.GAUSSIAN} | {"sparsity": _sparsity()}
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
 sizes = pytest.mark.parametrize("size", SIZES)
