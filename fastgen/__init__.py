@@ -28,6 +28,7 @@ _MODULES = (
     "native",
     "ops",
     "plots",
+    "regularizers",
     "training",
 )
 _FUNCTIONS = {
@@ -65,6 +66,7 @@ def _import_after(module, name):
 
 _import_after("tensorflow", "ops")
 _import_after("keras", "layers")
+_import_after("keras", "regularizers")
 # Not after Keras: if fastgen.layers is what imports Keras, the models would find it half imported.
 _import_after(f"{__name__}.layers", "models")
 

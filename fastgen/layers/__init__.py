@@ -9,6 +9,7 @@ from fastgen.layers.fused_dense import FusedDense  # noqa: E402
 from fastgen.layers.gaussian_latent import GaussianLatent  # noqa: E402
 from fastgen.layers.prior import GaussianMixture, Prior, StandardNormal  # noqa: E402
 from fastgen.layers.sampling import Sampling  # noqa: E402
+from fastgen.layers.sparsity import Sparsity  # noqa: E402
 
 __all__ = [
     "DenseTranspose",
@@ -17,5 +18,6 @@ __all__ = [
     "GaussianMixture",
     "Prior",
     "Sampling",
+    "Sparsity",
     "StandardNormal",
 ]

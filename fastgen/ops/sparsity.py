@@ -216,11 +216,15 @@ def _rows(x, loops):
 
 
 def _arguments(op, activations, target, kind):
+    target = sparsity_target(op, target, kind)
+    return arguments.floats(op, "activations", activations), target
+
+
+def sparsity_target(op, target, kind):
+    """Check a kind of penalty and its target; the target as a float, 0 for `"l1"`."""
     if kind not in KINDS:
         raise ValueError(f"{op}: kind must be one of {KINDS}. Received: kind={kind!r}")
-    activations = arguments.floats(op, "activations", activations)
-    target = 0 if kind == "l1" and target is None else target
-    limit = {"kl": 1.0, "l1": 0.0}.get(kind)
-    low = -float("inf") if limit is None else 0.0
-    high = float("inf") if limit is None else limit
-    return activations, arguments.number(op, "target", target, low, high)
+    if kind == "l1" and target is None:
+        return 0.0
+    low, high = {"kl": (0.0, 1.0), "l1": (0.0, 0.0)}.get(kind, (-float("inf"), float("inf")))
+    return arguments.number(op, "target", target, low, high)

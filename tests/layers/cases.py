@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fastgen.layers import DenseTranspose, FusedDense, GaussianLatent, Sampling
+from fastgen.layers import DenseTranspose, FusedDense, GaussianLatent, Sampling, Sparsity
 
 SEED = 42
 FEATURES = 10
@@ -98,6 +98,9 @@ CASES = {
         lambda **kwargs: FusedDense(6, "selu", bias_initializer="normal", **kwargs), _stock_dense
     ),
     "DenseTranspose": Case(_dense_transpose, _stock_dense_transpose),
+    "Sparsity": Case(
+        lambda **kwargs: Sparsity(0.05, 0.1, **kwargs), lambda layer: keras.layers.Identity()
+    ),
 }
 each_layer = pytest.mark.parametrize("name", CASES)
 each_sampling_layer = pytest.mark.parametrize("layer_class", [Sampling, GaussianLatent])

@@ -7,6 +7,7 @@ import pytest
 import fastgen.interrupt
 import fastgen.layers
 import fastgen.ops
+import fastgen.regularizers
 
 OTHERS = [
     fastgen.convert,
@@ -17,7 +18,7 @@ OTHERS = [
 ]
 PUBLIC = OTHERS + [
     getattr(package, name)
-    for package in (fastgen.layers, fastgen.ops)
+    for package in (fastgen.layers, fastgen.ops, fastgen.regularizers)
     for name in package.__all__
     if not name.endswith("_composite")
 ]
