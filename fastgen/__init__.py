@@ -27,6 +27,7 @@ _MODULES = (
     "models",
     "native",
     "ops",
+    "optimizers",
     "plots",
     "regularizers",
     "training",
@@ -67,6 +68,7 @@ def _import_after(module, name):
 _import_after("tensorflow", "ops")
 _import_after("keras", "layers")
 _import_after("keras", "regularizers")
+_import_after("keras", "optimizers")
 # Not after Keras: if fastgen.layers is what imports Keras, the models would find it half imported.
 _import_after(f"{__name__}.layers", "models")
 

@@ -21,10 +21,11 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class Kernel(NamedTuple):
-    """What a fused op can do; its gradient ops can do the same."""
+    """What a fused op can do; its gradient op, if it has one, can do the same."""
 
     dtypes: tuple = FLOATS
     devices: tuple = ("CPU",)
+    differentiable: bool = True
 
 
 KERNELS = {
@@ -32,6 +33,7 @@ KERNELS = {
     "gaussian_kl": Kernel(),
     "gaussian_sample_kl": Kernel(),
     "sparsity": Kernel(),
+    "optimizer_update": Kernel(("float32", "float64"), differentiable=False),
 }
 
 

@@ -15,6 +15,7 @@ threads() threads and their results do not depend on how many.)";
   gaussian_sample::bind(m);
   gaussian_kl::bind(m);
   gaussian_sample_kl::bind(m);
+  optimizer_update::bind(m);
   random_normal::bind(m);
   sparsity::bind(m);
   elementary::bind(m);

@@ -12,6 +12,9 @@ void bind(pybind11::module_& m);
 namespace fastgen::python::gaussian_sample_kl {
 void bind(pybind11::module_& m);
 }
+namespace fastgen::python::optimizer_update {
+void bind(pybind11::module_& m);
+}
 namespace fastgen::python::random_normal {
 void bind(pybind11::module_& m);
 }

@@ -22,6 +22,7 @@ from fastgen.ops.sigmoid_cross_entropy import (  # noqa: E402
     sigmoid_cross_entropy,
     sigmoid_cross_entropy_composite,
 )
+from fastgen.ops.optimizer_update import optimizer_update  # noqa: E402
 from fastgen.ops.sparsity import (  # noqa: E402
     sparsity,
     sparsity_composite,
@@ -48,6 +49,7 @@ __all__ = [
     "gaussian_sample_kl_composite",
     "sigmoid_cross_entropy",
     "sigmoid_cross_entropy_composite",
+    "optimizer_update",
     "sparsity",
     "sparsity_composite",
     "sparsity_passthrough",

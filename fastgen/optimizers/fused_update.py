@@ -1,0 +1,146 @@
+"""What the fused optimizers share: one op does the whole `apply` of Keras' optimizer."""
+
+import keras
+import tensorflow as tf
+
+from fastgen import ops
+
+
+class FusedUpdate:
+    """Mixin before a Keras optimizer: `apply` is one op where there is a kernel.
+
+    Clipping, weight decay, accumulated gradients, moving averages and the count of iterations are
+    part of it. Constraints follow it as stock ops. Keras' own update runs under XLA, under
+    `tf.distribute`, for sparse gradients, for 16-bit variables, and where a subclass has an
+    `update_step` of its own.
+    """
+
+    fused_ops = ("optimizer_update",)
+
+    def _rule(self):
+        """The rule's arguments for `ops.optimizer_update`; `slots`: place → list of variables."""
+        raise NotImplementedError
+
+    @tf.autograph.experimental.do_not_convert
+    def apply(self, grads, trainable_variables=None):
+        """Update the variables by their gradients.
+
+        Args:
+            grads: list of gradients, tensors or None.
+            trainable_variables: their variables; by default those the optimizer was built with.
+        """
+        grads = list(grads)
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+            if grads and not self.built:
+                with keras.name_scope(self.name, caller=self):
+                    self.build(trainable_variables)
+        variables = (
+            self._trainable_variables if trainable_variables is None else trainable_variables
+        )
+        if self.built and len(grads) == len(variables) and self._fits(grads, variables):
+            self._check_variables_are_known(variables)
+            with keras.name_scope(self.name, caller=self):
+                if self._apply_fused(grads, variables):
+                    return
+        if self.loss_scale_factor is None or _distributed(self):
+            super().apply(grads, trainable_variables)
+        else:
+            stock = super().apply
+            tf.cond(_finite(grads), lambda: stock(grads, trainable_variables), lambda: None)
+
+    def _fits(self, grads, variables):
+        """Whether the op can do what Keras would do with these gradients."""
+        if _distributed(self) or _overridden(type(self)):
+            return False
+        values = [_value(v) for v in (*variables, *self._trainable_variables)]
+        given = values[: len(variables)]
+        return (
+            any(g is not None for g in grads)
+            and all(g is None or tf.is_tensor(g) for g in grads)
+            and not any(isinstance(g, tf.IndexedSlices) for g in grads)
+            and all(hasattr(v, "handle") and v.dtype.is_floating for v in values)
+            and not any(self._overwrite_variable_with_gradient(v) for v in variables)
+            and len({id(v) for v in given}) == len(given)
+        )
+
+    def _apply_fused(self, grads, variables):
+        kept_up = self.use_ema or self.gradient_accumulation_steps
+        if any(g is None for g in grads):
+            grads, variables = self._filter_empty_gradients(grads, variables)
+        places = [self._get_variable_index(v) for v in variables]
+        if kept_up:  # those without a gradient, too
+            places += [i for i in range(len(self._trainable_variables)) if i not in set(places)]
+        values = [_value(self._trainable_variables[i]) for i in places]
+        rule = self._rule()
+        slots = rule.pop("slots")
+        done = ops.optimizer_update(
+            iterations=_value(self._iterations),
+            variables=values,
+            gradients=[tf.cast(g, v.dtype) for g, v in zip(grads, values, strict=False)],
+            slots=[[_value(kind[i]) for i in places[: len(grads)]] for kind in slots.values()],
+            slot_places=list(slots),
+            learning_rate=lambda: self.learning_rate,
+            loss_scale=self.loss_scale_factor or 0.0,
+            **rule,
+            **self._clip(),
+            **self._decay(values[: len(grads)]),
+            **self._accumulation(places),
+        )
+        if done:
+            for variable in variables:
+                if variable.constraint is not None:
+                    variable.assign(variable.constraint(variable))
+        return done
+
+    def _clip(self):
+        for name, bound in (
+            ("norm", self.clipnorm),
+            ("global_norm", self.global_clipnorm),
+            ("value", self.clipvalue),
+        ):
+            if bound and bound > 0:
+                return {"clip": name, "clip_at": bound}
+        return {}
+
+    def _decay(self, values):
+        if not self.weight_decay:
+            return {}
+        decayed = [self._use_weight_decay(v) for v in values]
+        return {"weight_decay": self.weight_decay, "decayed": decayed}
+
+    def _accumulation(self, places):
+        arguments = {}
+        if self.use_ema:
+            averages = [_value(self._model_variables_moving_average[i]) for i in places]
+            arguments = {
+                "averages": averages,
+                "ema_momentum": self.ema_momentum,
+                "ema_overwrite_frequency": self.ema_overwrite_frequency or 0,
+            }
+        if self.gradient_accumulation_steps:
+            arguments["accumulators"] = [_value(self._accumulated_gradients[i]) for i in places]
+            arguments["accumulation_steps"] = self.gradient_accumulation_steps
+        return arguments
+
+
+def _value(variable):
+    """The `tf.Variable`; no variable where Keras hands out another value in its place."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def _distributed(optimizer):
+    return tf.distribute.has_strategy() or optimizer._distribution_strategy.extended is not (
+        tf.distribute.get_strategy().extended
+    )
+
+
+def _overridden(cls):
+    """Whether a class below ours has an update of its own."""
+    names = ("update_step", "_backend_update_step", "_clip_gradients", "_apply_weight_decay")
+    below = cls.__mro__[: cls.__mro__.index(FusedUpdate) - 1]
+    return any(name in vars(c) for c in below for name in names)
+
+
+def _finite(grads):
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in grads if g is not None])
