@@ -101,7 +101,7 @@ def print_table(title, rows):
     columns += ["dtype"] if rows and "dtype" in rows[0] else []
     table = Table()
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "op")  # a name to search for
     for key, dtypes in lines.items():
         cells = {**dict(key), "dtype": " ".join(dtypes)}
         table.add_row(*(cells[column] for column in columns))

@@ -21,6 +21,12 @@ NUMERIC_STEP = 1e-5
 NUMERIC = (1e-6, 1e-8)
 # rtol of float32 results of the same formula, compiled or saved another way: a few roundings.
 SAME_FORMULA = 1e-6
+# |w - Keras' w| <= this (1 + |w|) after one float32 step of an optimizer from the same state; the
+# first one of Adam and Nadam divides by 1 - beta_2, which has lost four digits.
+OPTIMIZER_STEP = 1e-6
+FIRST_OPTIMIZER_STEP = 1e-4
+# The same in float64 after 100 steps of their own.
+OPTIMIZER_FLOAT64 = 1e-9
 # rtol of what Keras logs: float32 running means over batches.
 LOGGED = 1e-5
 # rtol of a float64 mean over some hundred terms that are added up in another order.

@@ -13,28 +13,34 @@ FG_INLINE double power(double x, double y) { return __builtin_pow(x, y); }
 FG_INLINE float root(float x) { return __builtin_sqrtf(x); }
 FG_INLINE double root(double x) { return __builtin_sqrt(x); }
 
-// Keras' momentum of Nadam at a step, but for beta_1.
+// What Keras casts to the tensor's dtype has been a float32 before; what it multiplies with has not.
 template <class T>
-FG_INLINE T warm_up(T step) {
-  return 1 - (T)0.5 * power((T)0.96, step);
+FG_INLINE T cast(double x) {
+  return (T)(float)x;
+}
+
+// The factor by which Nadam's momentum warms up.
+template <class T>
+FG_INLINE T warm_up(T decay, T step) {
+  return 1 - (T)0.5 * power(decay, step);
 }
 
 // Every product and difference is rounded where Keras rounds it.
 template <class T>
 FG_INLINE OptimizerScalars<T> scalars(const fg_optimizer& o, int64_t updates, double u_product) {
   OptimizerScalars<T> s = {};
-  const T beta_1 = (T)o.momentum, beta_2 = (T)o.rho, step = (T)(updates + 1);
+  const T beta_1 = cast<T>(o.momentum), beta_2 = cast<T>(o.rho), step = (T)(updates + 1);
   s.learning_rate = (T)o.learning_rate;
-  s.momentum = beta_1;
+  s.momentum = o.rule == FG_SGD ? cast<T>(o.momentum) : (T)o.momentum;
   s.epsilon = (T)o.epsilon;
-  s.rho = beta_2;
+  s.rho = (T)o.rho;
   s.m_rate = (T)(1 - o.momentum);
   s.v_rate = (T)(1 - o.rho);
   if (o.rule == FG_ADAM) {
     s.learning_rate = s.learning_rate * root(1 - power(beta_2, step)) / (1 - power(beta_1, step));
   } else if (o.rule == FG_NADAM) {
-    const T u = beta_1 * warm_up(step), next_u = beta_1 * warm_up((T)(updates + 2));
-    const T product = (T)u_product;
+    const T decay = cast<T>(0.96), u = beta_1 * warm_up(decay, step);
+    const T next_u = beta_1 * warm_up(decay, (T)(updates + 2)), product = (T)u_product;
     s.m_rate = 1 - beta_1;
     s.v_rate = 1 - beta_2;
     s.m_scale = next_u / (1 - product * next_u);
@@ -134,7 +140,7 @@ FG_INLINE void adam_tile(const fg_optimizer& o, const OptimizerScalars<T>& s, co
 
 template <class T>
 FG_INLINE void decay_tile(const fg_optimizer& o, const Arrays<T>& to, int64_t size) {
-  const T decay = (T)o.weight_decay, rate = (T)o.learning_rate;
+  const T decay = cast<T>(o.weight_decay), rate = (T)o.learning_rate;
   for_vectors<T>(size, [&](int64_t i, auto lanes) {
     const auto w = load(to.w, i, lanes);
     store(to.w, i, w - w * decay * rate, lanes);
@@ -197,7 +203,7 @@ FG_INLINE void update_tile(const Plan& plan, const Piece& piece, int64_t first, 
 template <class T>
 FG_INLINE double next_u_product(const fg_optimizer& o, int64_t updates, bool update) {
   T u = get((const T*)o.u_product, 0);
-  if (update) u = u * (T)o.momentum * warm_up((T)(updates + 1));
+  if (update) u = u * (T)o.momentum * warm_up((T)0.96, (T)(updates + 1));
   put((T*)o.u_product, 0, u);
   return u;
 }

@@ -147,7 +147,7 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(ctx, check(in, variables));
     OP_REQUIRES_OK(ctx, variables.own_all(ctx));
     const std::vector<fg_optimizer_tensor> tensors = pointers(in, variables);
-    const fg_optimizer optimizer = numbers(ctx, in, variables);
+    const fg_optimizer optimizer = numbers(in, variables);
     int applied;
     OP_REQUIRES_OK(ctx, to_status(fg_optimizer_update(IntraOpThreads(ctx), &optimizer,
                                                       tensors.size(), tensors.data(), &applied)));
@@ -158,6 +158,7 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
   // The inputs, and where their variables stand among all: the iterations come first.
   struct Lists {
     OpInputList variables, slots, averages, accumulators, u_products, gradients;
+    Tensor learning_rate, numbers;
     int first_slot, first_average, first_accumulator, first_u_product;
 
     absl::Status read(OpKernelContext* ctx) {
@@ -167,6 +168,8 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
       TF_RETURN_IF_ERROR(ctx->input_list("accumulators", &accumulators));
       TF_RETURN_IF_ERROR(ctx->input_list("u_products", &u_products));
       TF_RETURN_IF_ERROR(ctx->input_list("gradients", &gradients));
+      learning_rate = ctx->input(ctx->num_inputs() - 2);
+      numbers = ctx->input(ctx->num_inputs() - 1);
       first_slot = 1 + variables.size();
       first_average = first_slot + slots.size();
       first_accumulator = first_average + averages.size();
@@ -208,6 +211,12 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
   absl::Status check(const Lists& in, const LockedVariables& all) const {
     if (all.at(0).dtype() != tensorflow::DT_INT64 || all.at(0).NumElements() != 1) {
       return absl::InvalidArgumentError("optimizer_update: iterations must be one int64");
+    }
+    if (in.numbers.NumElements() != 7) {
+      return absl::InvalidArgumentError("optimizer_update: numbers must be 7");
+    }
+    if (in.learning_rate.NumElements() != 1) {
+      return absl::InvalidArgumentError("optimizer_update: learning_rate must be one number");
     }
     const int n = in.variables.size(), m = in.gradients.size();
     for (int i = 0; i < m; ++i) TF_RETURN_IF_ERROR(same("gradient", i, in.gradients[i], all, i));
@@ -265,13 +274,11 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
     return tensors;
   }
 
-  fg_optimizer numbers(OpKernelContext* ctx, const Lists& in, const LockedVariables& all) const {
+  fg_optimizer numbers(const Lists& in, const LockedVariables& all) const {
     fg_optimizer o = optimizer_;
-    const Tensor &rate = ctx->input(ctx->num_inputs() - 2),
-                 &numbers = ctx->input(ctx->num_inputs() - 1);
-    const double* x = numbers.flat<double>().data();
-    o.learning_rate =
-        rate.dtype() == tensorflow::DT_DOUBLE ? rate.scalar<double>()() : rate.scalar<float>()();
+    const double* const x = in.numbers.flat<double>().data();
+    const bool wide = in.learning_rate.dtype() == tensorflow::DT_DOUBLE;
+    o.learning_rate = wide ? in.learning_rate.flat<double>()(0) : in.learning_rate.flat<float>()(0);
     o.momentum = x[0];
     o.rho = x[1];
     o.epsilon = x[2];

@@ -18,11 +18,11 @@ from fastgen.ops.gaussian_sample_kl import (  # noqa: E402
     gaussian_sample_kl,
     gaussian_sample_kl_composite,
 )
+from fastgen.ops.optimizer_update import optimizer_update  # noqa: E402
 from fastgen.ops.sigmoid_cross_entropy import (  # noqa: E402
     sigmoid_cross_entropy,
     sigmoid_cross_entropy_composite,
 )
-from fastgen.ops.optimizer_update import optimizer_update  # noqa: E402
 from fastgen.ops.sparsity import (  # noqa: E402
     sparsity,
     sparsity_composite,
@@ -47,9 +47,9 @@ __all__ = [
     "gaussian_sample_composite",
     "gaussian_sample_kl",
     "gaussian_sample_kl_composite",
+    "optimizer_update",
     "sigmoid_cross_entropy",
     "sigmoid_cross_entropy_composite",
-    "optimizer_update",
     "sparsity",
     "sparsity_composite",
     "sparsity_passthrough",

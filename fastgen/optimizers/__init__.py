@@ -1,7 +1,7 @@
 """Keras' optimizers, with one op in place of the hundreds that update the variables of a model.
 
-Classes, arguments, slots and configs are Keras', and so are checkpoints and `.keras` files: what is
-saved with one loads into the other, and a file saved with ours opens where fastgen is not installed.
+Classes, arguments, slots and configs are Keras', and so are checkpoints and `.keras` files: what
+was saved with one loads into the other, and files saved with ours open without fastgen.
 """
 
 from fastgen import native

@@ -17,6 +17,14 @@ class FusedUpdate:
 
     fused_ops = ("optimizer_update",)
 
+    def __repr__(self):
+        # The class says keras.optimizers, for Keras' files: see stands_in.
+        return f"<fastgen.optimizers.{type(self).__name__} {self.name!r}>"
+
+    def __reduce__(self):
+        # As Keras, but by a class that pickle finds under its name.
+        return keras.optimizers.Optimizer._unpickle_model, super().__reduce__()[1]
+
     def _rule(self):
         """The rule's arguments for `ops.optimizer_update`; `slots`: place → list of variables."""
         raise NotImplementedError

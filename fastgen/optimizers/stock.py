@@ -8,8 +8,8 @@ CLASSES = {}
 def stands_in(cls):
     """Make an optimizer class the one that Keras finds under the name of its own.
 
-    A `.keras` file names an optimizer by a registered name and by a module of Keras. Ours says
-    `keras.optimizers` and, as Keras demands of its own, the class's bare name: with fastgen imported
+    A `.keras` file names an optimizer by its module and by a registered name. Ours says
+    `keras.optimizers` and, as Keras demands there, the class's bare name: with fastgen imported
     Keras finds our class under that name, without it the stock one. Files of stock optimizers have
     no registered name, and stay stock.
     """

@@ -2,25 +2,26 @@
 
 import numpy as np
 
-# Options of every rule, and the kinds of slots that it keeps.
+# Options of every rule, and the kinds of slots that it keeps. Keras takes some numbers by way of
+# float32: those here are the same there.
 RULES = {
     "sgd": ("sgd", {}, ()),
-    "sgd_momentum": ("sgd", {"momentum": 0.9}, (0,)),
-    "nesterov": ("sgd", {"momentum": 0.9, "variation": True}, (0,)),
+    "sgd_momentum": ("sgd", {"momentum": 0.875}, (0,)),
+    "nesterov": ("sgd", {"momentum": 0.875, "variation": True}, (0,)),
     "rmsprop": ("rmsprop", {"rho": 0.9, "epsilon": 1e-3}, (0,)),
-    "rmsprop_momentum": ("rmsprop", {"rho": 0.9, "epsilon": 1e-3, "momentum": 0.8}, (0, 1)),
+    "rmsprop_momentum": ("rmsprop", {"rho": 0.9, "epsilon": 1e-3, "momentum": 0.75}, (0, 1)),
     "centered": (
         "rmsprop",
-        {"rho": 0.9, "epsilon": 1e-3, "momentum": 0.8, "variation": True},
+        {"rho": 0.9, "epsilon": 1e-3, "momentum": 0.75, "variation": True},
         (0, 1, 2),
     ),
-    "adam": ("adam", {"momentum": 0.9, "rho": 0.99, "epsilon": 1e-3}, (0, 1)),
+    "adam": ("adam", {"momentum": 0.875, "rho": 0.96875, "epsilon": 1e-3}, (0, 1)),
     "amsgrad": (
         "adam",
-        {"momentum": 0.9, "rho": 0.99, "epsilon": 1e-3, "variation": True},
+        {"momentum": 0.875, "rho": 0.96875, "epsilon": 1e-3, "variation": True},
         (0, 1, 2),
     ),
-    "nadam": ("nadam", {"momentum": 0.9, "rho": 0.99, "epsilon": 1e-3}, (0, 1)),
+    "nadam": ("nadam", {"momentum": 0.875, "rho": 0.96875, "epsilon": 1e-3}, (0, 1)),
 }
 
 
@@ -93,7 +94,7 @@ def apply(rule, t, w, g, slots, lr, get):
         m += (g - m) * (1 - beta_1)
         v += (g**2 - v) * (1 - beta_2)
         if rule == "nadam":
-            u, next_u = (beta_1 * (1 - 0.5 * 0.96**k) for k in (t, t + 1))
+            u, next_u = (beta_1 * (1 - 0.5 * float(np.float32(0.96)) ** k) for k in (t, t + 1))
             product = float(get("u_product").item())
             m = next_u * m / (1 - product * next_u) + (1 - u) * g / (1 - product)
             v = v / (1 - beta_2**t)

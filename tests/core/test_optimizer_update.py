@@ -16,13 +16,13 @@ OPTIONS = {
     "norm": {"clip": "norm", "clip_at": 3.0},
     "no_norm": {"clip": "norm", "clip_at": 1e4},
     "global_norm": {"clip": "global_norm", "clip_at": 3.0},
-    "decay": {"weight_decay": 0.1},
+    "decay": {"weight_decay": 0.125},
     "average": {"ema_momentum": 0.9},
     "overwrite": {"ema_momentum": 0.9, "ema_overwrite_frequency": 2},
     "accumulate": {"accumulation_steps": 3},
     "scale": {"loss_scale": 8.0},
     "all": {
-        "clip": "norm", "clip_at": 3.0, "weight_decay": 0.1, "ema_momentum": 0.9,
+        "clip": "norm", "clip_at": 3.0, "weight_decay": 0.125, "ema_momentum": 0.9,
         "ema_overwrite_frequency": 2, "accumulation_steps": 2, "loss_scale": 8.0,
     },
 }  # fmt: skip
