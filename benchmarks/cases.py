@@ -49,8 +49,7 @@ class Case:
     bars: tuple = ()
 
 
-# Rows to come: sparsity.
-# Rows of optimizer_update, 12 tensors and one of 10M, take a measure of their own: to come.
+# Rows to come: sparsity, optimizer_update.
 CASES = (
     Case(
         "gaussian_sample_kl_65536x64",
