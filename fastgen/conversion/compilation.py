@@ -7,7 +7,6 @@ from keras.src.trainers.trainer import Trainer
 
 from fastgen.conversion.substitution import NONE, OURS
 
-
 ROOMS = {"loss": "losses", "optimizer": "optimizers"}
 
 
