@@ -29,7 +29,7 @@ def replaced(model):
 
 @pytest.mark.parametrize("build", ["sequential", "branches", "autoencoder", "tied", "gan"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_same_results_and_the_model_unchanged(path, build, dtype):
+def test_same_results_and_the_model_unchanged(build, dtype):
     with_dtype = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
