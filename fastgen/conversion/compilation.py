@@ -5,6 +5,7 @@ import importlib
 import keras
 from keras.src.trainers.trainer import Trainer
 
+from fastgen import optimizers
 from fastgen.conversion.substitution import NONE, OURS
 
 ROOMS = {"loss": "losses", "optimizer": "optimizers"}
@@ -101,12 +102,10 @@ def _copy_optimizer(optimizer, variables):
 
 def _copy_optimizer_class(optimizer):
     kind = type(optimizer)
-    ours = _fastgen_class("optimizers", kind.__name__)
-    stock = ours is not None and kind is getattr(keras.optimizers, kind.__name__, None)
-    copy = (ours if stock else kind).from_config(optimizer.get_config())
-    if stock:
-        return copy, ""
-    return copy, OURS if kind is ours else NONE
+    ours = getattr(optimizers, kind.__name__, None)
+    if ours is not None and kind is getattr(keras.optimizers, kind.__name__):
+        return ours.from_config(optimizer.get_config()), ""
+    return kind.from_config(optimizer.get_config()), OURS if kind is ours else NONE
 
 
 def _exclude(optimizer, copy, variables):

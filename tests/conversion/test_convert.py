@@ -85,6 +85,9 @@ def test_training_goes_on(make):
     for _ in range(3):
         model.train_on_batch(X, X)
     fast = fastgen.convert(model, verbose=False)
+    ours = getattr(fastgen.optimizers, type(model.optimizer).__name__, None)
+    assert type(fast.optimizer) is (ours or type(model.optimizer))
+    assert replaced(fast)["optimizer"] == (f"fastgen.optimizers.{ours.__name__}" if ours else "")
     state = [v.numpy() for v in model.optimizer.variables]
     for now, kept in zip(fast.optimizer.variables, state, strict=True):
         np.testing.assert_array_equal(now, kept)
@@ -125,7 +128,7 @@ def test_without_an_optimizer():
 
 def test_a_model_with_a_compile_of_its_own():
     vae = fastgen.models.variational_autoencoder((2, 3), codings=2, hidden=(4,), beta=0.5)
-    vae.compile("nadam")
+    vae.compile("nadam", run_eagerly=True)
     x = X.reshape(12, 2, 3)
     vae.fit(x, verbose=0)
     fast = fastgen.convert(vae, verbose=False)
