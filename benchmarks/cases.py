@@ -49,7 +49,7 @@ class Case:
     bars: tuple = ()
 
 
-# Rows to come: sparsity, optimizer_update.
+# Rows to come: sparsity, gaussian_noise, dropout, optimizer_update.
 CASES = (
     Case(
         "gaussian_sample_kl_65536x64",

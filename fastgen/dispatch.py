@@ -34,6 +34,8 @@ KERNELS = {
     "gaussian_sample_kl": Kernel(),
     "sparsity": Kernel(),
     "optimizer_update": Kernel(("float32", "float64"), differentiable=False),
+    "gaussian_noise": Kernel(),
+    "dropout": Kernel(),
 }
 
 

@@ -87,10 +87,11 @@ FG_INLINE void uniforms(const VectorPhilox::Words& w, U64* u, U64* v) {
   *v = (U64)low_halves(w.c3, w.c2);
 }
 
-// Calls body(index, eps, lanes) over [0, size) with the noise of elements first + index.
-template <class T, class Body>
-FG_INLINE void for_noise(const VectorPhilox& philox, int64_t first, int64_t size,
-                         const Body& body) {
+// Calls body(index, value, lanes) over [0, size) with what make(u_bits, v_bits, out) makes of the
+// words of elements first + index: the u and v of kBlocks vectors each, twice as many values.
+template <class T, class Make, class Body>
+FG_INLINE void for_random(const VectorPhilox& philox, int64_t first, int64_t size, const Make& make,
+                          const Body& body) {
   typedef typename Compute<T>::type V;
   typedef typename Lanes<V>::type Real;
   // A block is what one vector of groups gives. Blocks side by side hide the latency of Philox's
@@ -100,7 +101,7 @@ FG_INLINE void for_noise(const VectorPhilox& philox, int64_t first, int64_t size
   constexpr int kBlocks = kBytes == 64 ? 4 : 2, kBlock = 2 * Lanes<V>::count;
   constexpr int kChunk = kBlocks * kBlock;
   constexpr int kPerGroup = 16 / sizeof(Real);
-  alignas(64) Real eps[kChunk + Lanes<V>::count];  // the last load may pass the chunk's end
+  alignas(64) Real values[kChunk + Lanes<V>::count];  // the last load may pass the chunk's end
   for (int64_t begin = 0; begin < size;) {
     const int64_t skip = (first + begin) % kPerGroup, count = least(kChunk - skip, size - begin);
     const uint64_t group = (uint64_t)((first + begin) / kPerGroup);
@@ -112,12 +113,43 @@ FG_INLINE void for_noise(const VectorPhilox& philox, int64_t first, int64_t size
     }
     typename Lanes<V>::Uint u[kBlocks], v[kBlocks];
     for (int j = 0; j < kBlocks; ++j) uniforms(w[j], &u[j], &v[j]);
-    box_muller<V, kBlocks>(u, v, eps);
+    make(u, v, values);
     for_vectors<T>(count, [&](int64_t i, auto lanes) {
-      body(begin + i, load(eps, skip + i, Whole{}), lanes);
+      body(begin + i, load(values, skip + i, Whole{}), lanes);
     });
     begin += count;
   }
+}
+
+// Calls body(index, eps, lanes) over [0, size) with the noise of elements first + index.
+template <class T, class Body>
+FG_INLINE void for_noise(const VectorPhilox& philox, int64_t first, int64_t size,
+                         const Body& body) {
+  typedef typename Compute<T>::type V;
+  constexpr int kBlocks = kBytes == 64 ? 4 : 2;
+  for_random<T>(
+      philox, first, size,
+      [](const auto* u, const auto* v, auto* out) { box_muller<V, kBlocks>(u, v, out); }, body);
+}
+
+// Likewise with the bits that tf.random.stateless_uniform makes its mantissas of: the low 23, or 52.
+template <class T, class Body>
+FG_INLINE void for_random_bits(const VectorPhilox& philox, int64_t first, int64_t size,
+                               const Body& body) {
+  typedef typename Compute<T>::type V;
+  typedef typename Lanes<V>::Uint Uint;
+  constexpr int kBlocks = kBytes == 64 ? 4 : 2;
+  for_random<T>(
+      philox, first, size,
+      [](const Uint* u, const Uint* v, auto* out) {
+        for (int j = 0; j < kBlocks; ++j) {
+          V low, high;
+          interleave((V)u[j], (V)v[j], &low, &high);
+          store(out, 2 * j * Lanes<V>::count, low, Whole{});
+          store(out, (2 * j + 1) * Lanes<V>::count, high, Whole{});
+        }
+      },
+      [&](int64_t i, V bits, auto lanes) { body(i, (Uint)bits, lanes); });
 }
 
 }  // namespace FASTGEN_TARGET

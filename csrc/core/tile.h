@@ -16,11 +16,11 @@ constexpr int64_t kPanel = 16 * kTile;
 
 // Cycles an element, measured, for whoever decides how many threads are worth waking.
 #if FG_TARGET == FG_TARGET_avx512
-constexpr int64_t kNoiseCycles = 4, kElementCycles = 1;
+constexpr int64_t kNoiseCycles = 4, kBitsCycles = 2, kElementCycles = 1;
 #elif FG_TARGET == FG_TARGET_avx2
-constexpr int64_t kNoiseCycles = 7, kElementCycles = 2;
+constexpr int64_t kNoiseCycles = 7, kBitsCycles = 4, kElementCycles = 2;
 #else
-constexpr int64_t kNoiseCycles = 15, kElementCycles = 4;
+constexpr int64_t kNoiseCycles = 15, kBitsCycles = 8, kElementCycles = 4;
 #endif
 
 // Runs body(panel) for every panel, on threads or, if there are none or one panel, here.

@@ -17,6 +17,8 @@ threads() threads and their results do not depend on how many.)";
   gaussian_sample_kl::bind(m);
   optimizer_update::bind(m);
   random_normal::bind(m);
+  gaussian_noise::bind(m);
+  dropout::bind(m);
   sparsity::bind(m);
   elementary::bind(m);
   roofline::bind(m);

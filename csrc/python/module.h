@@ -18,6 +18,12 @@ void bind(pybind11::module_& m);
 namespace fastgen::python::random_normal {
 void bind(pybind11::module_& m);
 }
+namespace fastgen::python::gaussian_noise {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::dropout {
+void bind(pybind11::module_& m);
+}
 namespace fastgen::python::sparsity {
 void bind(pybind11::module_& m);
 }

@@ -4,10 +4,11 @@ import keras
 import tensorflow as tf
 
 from fastgen import dispatch, ops
+from fastgen.layers.seeded import Seeded
 
 
 @keras.saving.register_keras_serializable(package="fastgen")
-class Sampling(keras.layers.Layer):
+class Sampling(Seeded):
     """Samples a diagonal Gaussian by the reparameterisation trick.
 
     `z = mean + exp(log_var / 2) * noise`
@@ -43,11 +44,6 @@ class Sampling(keras.layers.Layer):
 
     fused_ops = ("gaussian_sample",)
 
-    def __init__(self, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
     def build(self, input_shape):
         """Check that the inputs are `[mean, log_var]`."""
         self._check_shapes(input_shape)
@@ -74,10 +70,6 @@ class Sampling(keras.layers.Layer):
         self._check_shapes(input_shape)
         return tuple(input_shape[0])
 
-    def get_config(self):
-        """Arguments that make this layer anew."""
-        return {**super().get_config(), "seed": self.seed}
-
     def _check_shapes(self, input_shape):
         shapes = list(input_shape) if isinstance(input_shape, (list, tuple)) else []
         if len(shapes) != 2 or not all(isinstance(x, (list, tuple)) for x in shapes):
@@ -91,16 +83,6 @@ class Sampling(keras.layers.Layer):
                 f"{type(self).__name__}: mean and log_var must have the same shape, of rank 1 or "
                 f"more. Received: input_shape={input_shape}"
             )
-
-    def _draw_seed(self):
-        # As keras.random.normal makes 32-bit words of a seed.
-        seed = tf.math.floormod(self.seed_generator.next(), tf.int32.max - 1)
-        replica = tf.distribute.get_replica_context()
-        if replica is None or replica.num_replicas_in_sync == 1:
-            return seed
-        # Keras gives every replica the same state: the high half of a word tells them apart.
-        number = tf.cast(replica.replica_id_in_sync_group, tf.int64)
-        return seed + tf.stack([number * 2**32, 0])
 
 
 def _symbolic(inputs):

@@ -2,7 +2,9 @@
 
 import tensorflow as tf
 
+from fastgen import dispatch
 from fastgen.ops import arguments
+from fastgen.ops.gaussian_sample import refuse_xla
 from fastgen.ops.noise import standard_uniform
 
 
@@ -36,19 +38,31 @@ def dropout(x, rate, seed):
     x = arguments.floats("dropout", "x", x)
     rate = arguments.number("dropout", "rate", rate, 0.0, 1.0)
     seed = arguments.seed("dropout", seed)
-    with tf.name_scope("dropout"):
-        return dropout_composite(x, rate, seed)
+    return _run(x, rate, seed)
 
 
-def scale(rate):
-    """What the elements that are kept are multiplied by."""
-    return 1 / (1 - rate) if rate < 1 else 0.0
+def _run(x, rate, seed):
+    fused = dispatch.fused_op("dropout", x.dtype)
+    if fused is None:
+        with tf.name_scope("dropout"):
+            return dropout_composite(x, rate, seed)
+    return fused(x=x, rate=rate, seed=seed, name="dropout")
 
 
 def dropout_composite(x, rate, seed, noise=None):
     """`dropout` in stock TensorFlow ops; `noise`, where the uniforms have been drawn already."""
-    compute = arguments.wide(x.dtype)
+    compute, rate = arguments.wide(x.dtype), tf.convert_to_tensor(rate, tf.float64)
     noise = standard_uniform(tf.shape(x), seed, compute) if noise is None else noise
-    scaled = tf.cast(x, compute) * scale(rate)
-    kept = tf.where(noise >= rate, scaled, tf.zeros_like(scaled))
+    scale = tf.math.divide_no_nan(tf.ones_like(rate), 1 - rate)
+    scaled = tf.cast(x, compute) * tf.cast(scale, compute)
+    kept = tf.where(noise >= tf.cast(rate, compute), scaled, tf.zeros_like(scaled))
     return tf.cast(kept, x.dtype)
+
+
+@tf.RegisterGradient("FastgenDropout")
+@dispatch.on_device_of_op
+def _gradient(op, d_y):
+    # Linear in x: its own gradient, of any order, by the same mask.
+    refuse_xla(op)
+    _, rate, seed = op.inputs
+    return _run(tf.convert_to_tensor(d_y), rate, seed), None, None

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from fastgen import dispatch
 from fastgen.ops import arguments
 from fastgen.ops.noise import standard_normal
 
@@ -35,12 +36,21 @@ def gaussian_noise(x, stddev, seed):
     x = arguments.floats("gaussian_noise", "x", x)
     stddev = arguments.number("gaussian_noise", "stddev", stddev, 0.0, float("inf"))
     seed = arguments.seed("gaussian_noise", seed)
-    with tf.name_scope("gaussian_noise"):
-        return gaussian_noise_composite(x, stddev, seed)
+    fused = dispatch.fused_op("gaussian_noise", x.dtype)
+    if fused is None:
+        with tf.name_scope("gaussian_noise"):
+            return gaussian_noise_composite(x, stddev, seed)
+    return fused(x=x, stddev=stddev, seed=seed, name="gaussian_noise")
 
 
 def gaussian_noise_composite(x, stddev, seed, noise=None):
     """`gaussian_noise` in stock TensorFlow ops; `noise`, where it has been drawn already."""
     compute = arguments.wide(x.dtype)
     noise = standard_normal(tf.shape(x), seed, compute) if noise is None else noise
-    return tf.cast(tf.cast(x, compute) + stddev * noise, x.dtype)
+    scale = tf.cast(tf.convert_to_tensor(stddev, tf.float64), compute)
+    return tf.cast(tf.cast(x, compute) + scale * noise, x.dtype)
+
+
+@tf.RegisterGradient("FastgenGaussianNoise")
+def _gradient(op, d_y):
+    return d_y, None, None

@@ -105,8 +105,7 @@ def sparsity_composite(activations, target, kind, loops=0):
     count = tf.shape(x)[-2]
     total = tf.reduce_sum(tf.abs(x) if kind == "l1" else x, axis=-2)
     activity = total / tf.cast(tf.maximum(count, 1), x.dtype)
-    if tf.is_tensor(target):
-        target = tf.cast(target, x.dtype)[..., tf.newaxis]
+    target = tf.cast(tf.convert_to_tensor(target, tf.float64), x.dtype)
     penalty = tf.reduce_sum(_terms(activity, target, kind), axis=-1)
     return tf.where(count > 0, penalty, tf.zeros_like(penalty)), activity
 
@@ -132,7 +131,6 @@ def sparsity_grad_composite(
     """`sparsity_grad` in stock TensorFlow ops; `loops` as in `sparsity_composite`."""
     compute = arguments.wide(activations.dtype)
     rows = tf.cast(_rows(activations, loops), compute)
-    target = target[..., tf.newaxis]
     slope = _slope(activity, target, kind) * tf.cast(d_penalty, tf.float64)[..., tf.newaxis]
     each = (slope + d_activity) / tf.cast(tf.maximum(tf.shape(rows)[-2], 1), tf.float64)
     each = tf.cast(each, compute)[..., tf.newaxis, :]
@@ -178,7 +176,6 @@ def _terms(activity, target, kind):
     if kind == "mse":
         return tf.square(activity - target)
     q = tf.clip_by_value(activity, EPSILON, 1 - EPSILON)
-    target = tf.convert_to_tensor(target, q.dtype)
     return tf.math.xlogy(target, target / q) + tf.math.xlogy(1 - target, (1 - target) / (1 - q))
 
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from fastgen.ops import dropout, gaussian_noise, sparsity
 from fastgen.ops import gaussian_kl as kl
 from fastgen.ops import gaussian_sample as sample
 from fastgen.ops import gaussian_sample_kl as sample_kl
-from fastgen.ops import sparsity
 from fastgen.ops.arguments import wide
-from fastgen.ops.noise import standard_normal
+from fastgen.ops.noise import standard_normal, standard_uniform
 
 try:
     from tensorflow.python.ops.parallel_for import pfor
@@ -31,11 +31,15 @@ class Conversion(NamedTuple):
         composite: what works on stacked inputs as on single ones.
         seed: index of the op's seed, or None.
         attributes: those of the op that the composite takes by name.
+        number: index of an input that was a Python number, the same in every iteration, or None.
+        draw: `draw(shape, seed, dtype)`, the noise of the seed.
     """
 
     composite: Callable
     seed: int | None = None
     attributes: tuple = ()
+    number: int | None = None
+    draw: Callable = standard_normal
 
 
 # op type: the fields of its Conversion.
@@ -46,26 +50,31 @@ COMPOSITES = {
     "FastgenGaussianKlGrad": (kl.gaussian_kl_grad_composite, None),
     "FastgenGaussianSampleKl": (sample_kl.gaussian_sample_kl_composite, 2),
     "FastgenGaussianSampleKlGrad": (sample_kl.gaussian_sample_kl_grad_composite, 2),
-    "FastgenSparsity": (sparsity.sparsity_of_loops, None, ("kind", "N")),
+    "FastgenGaussianNoise": (gaussian_noise.gaussian_noise_composite, 2, (), 1),
+    "FastgenDropout": (dropout.dropout_composite, 2, (), 1, standard_uniform),
+    "FastgenSparsity": (sparsity.sparsity_of_loops, None, ("kind", "N"), 1),
     "FastgenSparsityGrad": (
         functools.partial(sparsity.sparsity_grad_composite, loops=1),
         None,
         ("kind",),
+        1,
     ),
 }
 
 
-def _converter(composite, seed_index, attributes):
+def _converter(composite, seed_index, attributes, number, draw):
+    single = [i for i in (seed_index, number) if i is not None]
+
     def convert(pfor_input):
-        if seed_index is not None and pfor_input.input(seed_index).is_stacked:
+        if any(pfor_input.input(i).is_stacked for i in single):
             return pfor._fallback_converter(pfor_input)
-        pfor_input.stack_inputs([i for i in range(pfor_input.num_inputs) if i != seed_index])
+        pfor_input.stack_inputs([i for i in range(pfor_input.num_inputs) if i not in single])
         tensors = [x.t for x in pfor_input.inputs]
         named = {name: pfor_input.get_attr(name) for name in attributes}
         named = {name: x.decode() if isinstance(x, bytes) else x for name, x in named.items()}
         if seed_index is not None:
             shape, seed = tf.shape(tensors[0])[1:], tensors[seed_index]
-            named["noise"] = standard_normal(shape, seed, wide(tensors[0].dtype))
+            named["noise"] = draw(shape, seed, wide(tensors[0].dtype))
         return [pfor.wrap(x, True) for x in tf.nest.flatten(composite(*tensors, **named))]
 
     return convert

@@ -53,6 +53,23 @@ def normal(size, seed, dtype):
     return box_muller(np.maximum(u, least), v).ravel()[:size]
 
 
+def uniform(size, seed, dtype):
+    """tf.random.stateless_uniform([size], seed, dtype); half and bfloat16 take float32's."""
+    if np.dtype(dtype) == np.float64:
+        w = words(seed, -(-size // 2)).astype(np.uint64)
+        u = ((w[:, ::2] & np.uint64(0xFFFFF)) << np.uint64(32) | w[:, 1::2]) * 2.0**-52
+    else:
+        u = (words(seed, -(-size // 4)) & 0x7FFFFF) * 2.0**-23
+    return u.ravel()[:size]
+
+
+def dropout(x, rate, seed):
+    """The kept elements of x, scaled; rate as a number of the precision computed in."""
+    kept = uniform(x.size, seed, x.dtype).reshape(x.shape)
+    kept = kept >= (rate if x.dtype == np.float64 else float(np.float32(rate)))
+    return np.where(kept, wide(x)[0] / (1 - rate) if rate < 1 else 0, 0)
+
+
 def noise_like(x, seed):
     return normal(x.size, seed, x.dtype).reshape(x.shape)
 

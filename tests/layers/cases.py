@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fastgen.layers import DenseTranspose, FusedDense, GaussianLatent, Sampling, Sparsity
+from fastgen.layers import (
+    Corruption,
+    DenseTranspose,
+    FusedDense,
+    GaussianLatent,
+    Sampling,
+    Sparsity,
+)
 
 SEED = 42
 FEATURES = 10
@@ -98,6 +105,10 @@ CASES = {
         lambda **kwargs: FusedDense(6, "selu", bias_initializer="normal", **kwargs), _stock_dense
     ),
     "DenseTranspose": Case(_dense_transpose, _stock_dense_transpose),
+    "Corruption": Case(
+        lambda **kwargs: Corruption("gaussian", 0.3, SEED, **kwargs),
+        lambda layer: keras.layers.GaussianNoise(0.3, SEED, dtype=layer.dtype_policy),
+    ),
     "Sparsity": Case(
         lambda **kwargs: Sparsity(0.05, 0.1, **kwargs), lambda layer: keras.layers.Identity()
     ),

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from fastgen import ops
+from tests.core import reference
 from tests.ops import gaussian
 
 DTYPES = [tf.float32, tf.float64, tf.float16, tf.bfloat16]
@@ -100,7 +101,40 @@ def _sparsity():
     )
 
 
-OPS = {name: _gaussian(name) for name in gaussian.GAUSSIAN} | {"sparsity": _sparsity()}
+NOISE_SEED = (5, -(2**40))
+
+
+def _noise(op, composite, amount, exact):
+    """An op of x alone, whose noise of a fixed seed is `exact(x, noise of its dtype)`."""
+
+    def of_dtype(dtype):
+        return lambda x: (exact(x, dtype),)
+
+    return Op(
+        lambda x: (op(x, amount, NOISE_SEED),),
+        lambda x: (composite(x, amount, tf.constant(NOISE_SEED, tf.int64)),),
+        lambda shape, dtype: (draw(shape, dtype, 5),),
+        [(5,), (0, 10), (33, 65), (2, 3, 4), (10_001, 10)],
+        of_dtype,
+        random=True,
+    )
+
+
+def _noisy(x, dtype):
+    return x + 0.5 * gaussian.exact_noise(tf.zeros(x.shape, dtype), NOISE_SEED)
+
+
+def _dropped(x, dtype):
+    size = x.shape.num_elements()
+    u = reference.uniform(size, NOISE_SEED, dtype.as_numpy_dtype).reshape(x.shape)
+    return tf.where(u >= 0.25, x / 0.75, 0.0)
+
+
+OPS = {
+    "gaussian_noise": _noise(ops.gaussian_noise, ops.gaussian_noise_composite, 0.5, _noisy),
+    "dropout": _noise(ops.dropout, ops.dropout_composite, 0.25, _dropped),
+}
+OPS |= {name: _gaussian(name) for name in gaussian.GAUSSIAN} | {"sparsity": _sparsity()}
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
 sizes = pytest.mark.parametrize("size", SIZES)
