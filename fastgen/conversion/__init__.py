@@ -36,8 +36,8 @@ def convert(model, *, corruption=False, verbose=True):
     Args:
         model: functional or Sequential Keras model, perhaps with other models in it. Of a
             subclassed one, whose layers its own code calls, only loss and optimizer are replaced.
-        corruption: whether `GaussianNoise` and `Dropout` become `fastgen.layers.Corruption`, whose
-            noise is as probable but not the same.
+        corruption: whether `GaussianNoise` and `Dropout` become `fastgen.layers.Corruption`. Its
+            noise is Keras' own, except inside XLA.
         verbose: whether to print what was replaced, and what was left and why.
 
     Returns:

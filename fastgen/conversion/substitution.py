@@ -7,6 +7,12 @@ from fastgen.conversion import copying, trials
 
 OURS, NONE = "fastgen's already", "fastgen has none"
 
+# Keras' layer: kind of ours, name of its amount.
+NOISE = {
+    keras.layers.GaussianNoise: ("gaussian", "stddev"),
+    keras.layers.Dropout: ("dropout", "rate"),
+}
+
 
 def substitute(layer, copier):
     """Make the layer that takes the place of another one.
@@ -30,6 +36,8 @@ def substitute(layer, copier):
         return _dense(layer)
     if isinstance(layer, keras.layers.Dense):
         return None, "a subclass of Dense, with code of its own"
+    if kind in NOISE:
+        return _noise(layer, copier)
     if kind.__module__.partition(".")[0] == "keras" and kind is not keras.layers.Lambda:
         return _stock(layer)
     return _custom(layer, copier)
@@ -42,6 +50,15 @@ def _dense(layer):
         return None, f"no kernel for {layer.compute_dtype}"
     config = copying.with_functions(layer, layer.get_config())
     return layers.FusedDense.from_config(config), ""
+
+
+def _noise(layer, copier):
+    kind, amount = NOISE[type(layer)]
+    if not copier.corruption:
+        return None, "only with corruption=True"
+    if getattr(layer, "noise_shape", None) is not None:
+        return None, "has a noise_shape"
+    return layers.Corruption(kind, getattr(layer, amount), seed=layer.seed, **_base(layer)), ""
 
 
 def _stock(layer):

@@ -43,7 +43,7 @@ def quantized():
     ("model", "reason"),
     [
         (lambda: sequence(keras.layers.ReLU()), "fastgen has none"),
-        (lambda: sequence(keras.layers.GaussianNoise(0.1)), "fastgen has none"),
+        (lambda: sequence(keras.layers.GaussianNoise(0.1)), "only with corruption=True"),
         (lambda: sequence(Custom(3)), "a subclass of Dense, with code of its own"),
         (lambda: sequence(keras.layers.Lambda(lambda x: 2 * x)), "code of its own"),
         (
@@ -55,6 +55,18 @@ def quantized():
 )
 def test_what_is_left(model, reason):
     assert why(model()) == [reason]
+
+
+def test_noise_where_it_is_asked_for():
+    parts = [keras.layers.GaussianNoise(0.1), keras.layers.Dropout(0.5, seed=3)]
+    model = sequence(*parts, keras.layers.Dropout(0.5, noise_shape=(None, 1)))
+    model(X, training=True)
+    fast = fastgen.convert(model, corruption=True, verbose=False)
+    assert [type(x) for x in fast.layers] == [layers.Corruption] * 2 + [keras.layers.Dropout]
+    assert fast.conversion[2]["why"] == "has a noise_shape"
+    ours, theirs = fast(X, training=True), model(X, training=True)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(fast(X), model(X))
 
 
 def test_lora_is_left_and_merged_as_keras_saves_it():
