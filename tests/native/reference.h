@@ -83,22 +83,36 @@ inline void philox(const uint32_t counter[4], uint32_t k0, uint32_t k1, uint32_t
   memcpy(out, c, sizeof c);
 }
 
-// Element i of tf.random.stateless_normal: wide for float64's layout.
-inline double normal(const int64_t seed[2], uint64_t i, bool wide) {
-  uint32_t words[4], mixed[4], w[4];
-  memcpy(words, seed, 16);
-  philox(words, 0x3ec8f720, 0x02461e29, mixed);
+// The words of the group of element i of tf.random.stateless_*: two elements to a group if wide,
+// as float64's layout is, else four.
+inline void words(const int64_t seed[2], uint64_t i, bool wide, uint32_t w[4]) {
+  uint32_t seed_words[4], mixed[4];
+  memcpy(seed_words, seed, 16);
+  philox(seed_words, 0x3ec8f720, 0x02461e29, mixed);
   const uint64_t group = i / (wide ? 2 : 4);
   const uint32_t counter[4] = {uint32_t(group), uint32_t(group >> 32), mixed[2], mixed[3]};
   philox(counter, mixed[0], mixed[1], w);
-  double u, v;
-  if (wide) {
-    u = ldexp(double(uint64_t(w[0] & 0xfffff) << 32 | w[1]), -52);
-    v = ldexp(double(uint64_t(w[2] & 0xfffff) << 32 | w[3]), -52);
-  } else {
-    const int pair = i % 4 / 2 * 2;
-    u = ldexp(w[pair] & 0x7fffff, -23), v = ldexp(w[pair + 1] & 0x7fffff, -23);
-  }
+}
+
+// The uniform of a word, if wide of a word and the next.
+inline double uniform_of(const uint32_t* w, bool wide) {
+  return wide ? ldexp(double(uint64_t(w[0] & 0xfffff) << 32 | w[1]), -52)
+              : ldexp(w[0] & 0x7fffff, -23);
+}
+
+// Element i of tf.random.stateless_uniform.
+inline double uniform(const int64_t seed[2], uint64_t i, bool wide) {
+  uint32_t w[4];
+  words(seed, i, wide, w);
+  return uniform_of(w + (wide ? i % 2 * 2 : i % 4), wide);
+}
+
+// Element i of tf.random.stateless_normal.
+inline double normal(const int64_t seed[2], uint64_t i, bool wide) {
+  uint32_t w[4];
+  words(seed, i, wide, w);
+  const int pair = wide ? 0 : i % 4 / 2 * 2;
+  const double u = uniform_of(w + pair, wide), v = uniform_of(w + pair + (wide ? 2 : 1), wide);
   const double least = wide ? 1e-7 : double(1e-7f), angle = 2 * M_PI * v;
   const double radius = sqrt(-2 * log(u > least ? u : least));
   return radius * (i % 2 ? cos(angle) : sin(angle));

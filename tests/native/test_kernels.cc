@@ -1,6 +1,8 @@
 // Every kernel x ISA x dtype x shape x alignment on buffers of exact size, against the reference.
 #include "core/thread_pool.h"
+#include "kernels/dropout.h"
 #include "kernels/gaussian_kl.h"
+#include "kernels/gaussian_noise.h"
 #include "kernels/gaussian_sample.h"
 #include "kernels/gaussian_sample_kl.h"
 #include "kernels/sparsity.h"
@@ -73,7 +75,20 @@ struct Case {
       close(kl, row, kl_dtype(), sum, cols);
     }
     in_place(mean, log_var, d_z, d_kl, z, both_m, both_v);
+    noise(mean);
     for (int kind : {FG_SPARSITY_KL, FG_SPARSITY_L1, FG_SPARSITY_MSE}) sparsity(kind, mean, d_z);
+  }
+
+  void noise(const Exact& x) const {
+    Exact noisy = matrix(0), dropped(x);
+    CHECK(!fg_gaussian_noise(threads, dtype, size(), kSeed, 0.5, x.data(), noisy.data()));
+    CHECK(!fg_dropout(threads, dtype, size(), kSeed, 0.25, dropped.data(), dropped.data()));
+    for (int64_t i = 0; i < size(); ++i) {
+      const double x_i = get(dtype, x.data(), i);
+      const bool kept = uniform(kSeed, i, dtype == FG_FLOAT64) >= 0.25;
+      close(noisy, i, dtype, x_i + 0.5 * eps[i], 1);
+      close(dropped, i, dtype, kept ? x_i / 0.75 : 0, 1);
+    }
   }
 
   void sparsity(int kind, const Exact& a, const Exact& d_passed) const {
