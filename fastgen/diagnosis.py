@@ -53,6 +53,9 @@ def _model_rows(model):
     if compiled:
         loss, optimizer = model.loss, model.optimizer
         parts += [("loss", x, model.compute_dtype) for x in _flatten(loss) if x is not None]
+        optimizer = getattr(
+            optimizer, "inner_optimizer", optimizer
+        )  # the one that loss scaling wraps
         parts += [("optimizer", optimizer, model.variable_dtype)] if optimizer else []
     rows = []
     for name, part, dtype in parts:

@@ -48,7 +48,7 @@ def stock():
 def build(name, weights):
     if name == "fused":
         model = fastgen.models.variational_autoencoder((SIZES[0],), CODINGS, seed=0)
-        model.compile(keras.optimizers.Nadam(LEARNING_RATE))
+        model.compile(fastgen.optimizers.Nadam(LEARNING_RATE))
     else:
         model, decoder = stock()
         xla = name == "keras_xla"

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fastgen import optimizers
 from fastgen.layers import GaussianLatent, StandardNormal
 from fastgen.layers.gaussian_latent import weighing
 from fastgen.models.batches import InBatches
@@ -107,7 +108,7 @@ class VariationalAutoencoder(keras.Model):
         """Prepares the model for training.
 
         Args:
-            optimizer: As for `keras.Model.compile`.
+            optimizer: As for `keras.Model.compile`; names are of `fastgen.optimizers` first.
             loss: Not to be given: it is the model's own.
             jit_compile: As for `keras.Model.compile`. XLA would keep the latent layer from its
                 kernel, so that it is off.
@@ -126,7 +127,7 @@ class VariationalAutoencoder(keras.Model):
                 "Choose it by VariationalAutoencoder(reconstruction=..., reduction=..., beta=...). "
                 f"Received: loss={loss!r}, loss_weights={weights!r}"
             )
-        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+        super().compile(optimizers.get(optimizer), jit_compile=jit_compile, **kwargs)
 
     def compile_from_config(self, config):
         """Compiles the model as it was when it was saved."""

@@ -4,13 +4,13 @@ import dataclasses
 import os
 import shutil
 
-import keras
 import numpy as np
 
 import fastgen.data
 from fastgen.interrupt import StopOnInterrupt
 from fastgen.models import Warmup, variational_autoencoder
 from fastgen.models.images import check_images
+from fastgen.optimizers import Nadam
 from fastgen.training.active_units import ActiveUnits
 from fastgen.training.batches import batches, steps_per_epoch
 from fastgen.training.checkpoint import Checkpoints
@@ -175,5 +175,5 @@ def _compiled(settings, x_train):
         beta=Warmup(steps, settings.beta) if steps else settings.beta,
         seed=settings.seed,
     )
-    vae.compile(keras.optimizers.Nadam(settings.learning_rate))
+    vae.compile(Nadam(settings.learning_rate))
     return vae

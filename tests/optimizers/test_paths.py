@@ -185,6 +185,31 @@ def test_fit(fused, monkeypatch):
     np.testing.assert_allclose(losses, expected, rtol=LOGGED)
 
 
+def test_our_models_take_our_optimizers_by_name():
+    vae = fastgen.models.variational_autoencoder((4, 4), 2, hidden=(8,))
+    stock = keras.optimizers.Adam()
+    for given, expected in (("nadam", fastgen.optimizers.Nadam), (stock, keras.optimizers.Adam)):
+        vae.compile(given)
+        assert type(vae.optimizer) is expected
+
+
+def test_doctor_sees_through_loss_scaling():
+    model = keras.Sequential([keras.Input([4]), keras.layers.Dense(3, dtype="mixed_float16")])
+    model.compile(keras.optimizers.LossScaleOptimizer(Adam()), "mse")
+    row = fastgen.doctor(model)[-1]
+    assert (row["part"], row["type"], row["path"]) == ("optimizer", "Adam", dispatch.FUSED)
+
+
+def test_variables_of_tensorflow():
+    ours, stock = Adam(), keras.optimizers.Adam()
+    mine, theirs = ([tf.Variable(tf.ones([3, 2])), tf.Variable(tf.ones([2]))] for _ in range(2))
+    grads = gradients([(3, 2), (2,)], 0)
+    assert path_of(lambda: ours.apply(grads, mine)) == {dispatch.FUSED}
+    stock.apply(grads, theirs)
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=OPTIMIZER_STEP)
+
+
 REPLICAS = """
 import numpy as np, keras, tensorflow as tf, fastgen
 cpu = tf.config.list_physical_devices("CPU")[0]
