@@ -68,7 +68,7 @@ class FusedUpdate:
             and all(g is None or tf.is_tensor(g) for g in grads)
             and not any(isinstance(g, tf.IndexedSlices) for g in grads)
             and all(hasattr(v, "handle") and v.dtype.is_floating for v in values)
-            and not any(self._overwrite_variable_with_gradient(v) for v in variables)
+            and not any(map(self._overwrite_variable_with_gradient, self._trainable_variables))
             and len({id(v) for v in given}) == len(given)
         )
 
