@@ -49,7 +49,7 @@ class Case:
     bars: tuple = ()
 
 
-# Rows to come: sparsity, gaussian_noise, dropout, optimizer_update.
+# Rows to come: sparsity, gaussian_noise, dropout, optimizer_update, dense, dense_transpose.
 CASES = (
     Case(
         "gaussian_sample_kl_65536x64",

@@ -21,14 +21,22 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class Kernel(NamedTuple):
-    """What a fused op can do; its gradient op, if it has one, can do the same."""
+    """What a fused op can do; its gradient op, if it has one, can do the same.
+
+    In the dtypes of `slower` stock ops are faster, and are taken unless FASTGEN_BACKEND=fused.
+    """
 
     dtypes: tuple = FLOATS
     devices: tuple = ("CPU",)
     differentiable: bool = True
+    slower: tuple = ()
 
 
+# Stock products of 16-bit floats run in the CPU's own instructions for them; ours in float32.
+DENSE = Kernel(slower=("float16", "bfloat16"))
 KERNELS = {
+    "dense": DENSE,
+    "dense_transpose": DENSE,
     "gaussian_sample": Kernel(),
     "gaussian_kl": Kernel(),
     "gaussian_sample_kl": Kernel(),
@@ -86,6 +94,8 @@ def decide(situation):
         choice = Choice(COMPOSITE, f"no kernel for {dtype}", warn=True)
     elif device not in kernel.devices:
         choice = Choice(COMPOSITE, f"no kernel for the {device}", warn=True)
+    elif dtype in kernel.slower and backend != FUSED:
+        return Choice(COMPOSITE, f"stock ops are faster in {dtype}")
     else:
         return Choice(FUSED, "kernel")
     return choice._replace(path=REFUSED, warn=False) if backend == FUSED else choice

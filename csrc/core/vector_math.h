@@ -1,4 +1,4 @@
-// exp, log and sincos on vectors. ULP are against exact results, on the ranges stated; asserted by
+// exp, expm1, log and sincos on vectors. ULP are against exact results, on the ranges stated; asserted by
 // tests/core/test_vector_math.py. Polynomials are weighted near-minimax fits on the reduced ranges.
 #pragma once
 #include "core/simd.h"
@@ -21,18 +21,18 @@ FG_INLINE V polynomial(V x, typename Lanes<V>::type c, Rest... rest) {
 FG_INLINE F32 rounding(F32) { return splat<F32>(0x1.8p23f); }
 FG_INLINE F64 rounding(F64) { return splat<F64>(0x1.8p52); }
 
-// 1.2 ULP where the result is normal. Overflow is inf, underflow gradual.
-FG_INLINE F32 exp(F32 x) {
+// e^x = 2^n (1 + p): returns p.
+FG_INLINE F32 exp_of_parts(F32 x, F32* n_out) {
   x = clamp(x, -104.0f, 89.0f);
   const F32 n = fma(x, splat<F32>(0x1.715476p+0f), rounding(x)) - rounding(x);
   F32 r = fma(n, splat<F32>(-0x1.62e4p-1f), x);  // ln 2 in two parts, the first of 15 bits
   r = fma(n, splat<F32>(-0x1.7f7d1cp-20f), r);
   const F32 q = polynomial(r, 0.49999994f, 0.16666521f, 0.04166839f, 0.008368711f, 0.0013814601f);
-  return scale(fma(r * r, q, r) + 1.0f, n);
+  *n_out = n;
+  return fma(r * r, q, r);
 }
 
-// 1.2 ULP where the result is normal. Overflow is inf, underflow gradual.
-FG_INLINE F64 exp(F64 x) {
+FG_INLINE F64 exp_of_parts(F64 x, F64* n_out) {
   x = clamp(x, -746.0, 710.0);
   const F64 n = fma(x, splat<F64>(0x1.71547652b82fep+0), rounding(x)) - rounding(x);
   F64 r = fma(n, splat<F64>(-0x1.62e42fefa0000p-1), x);  // ln 2 in two parts, the first of 40 bits
@@ -41,7 +41,24 @@ FG_INLINE F64 exp(F64 x) {
                            0.001388888888886578, 0.00019841269841473685, 2.480158736051957e-05,
                            2.755731893405324e-06, 2.7557243901402446e-07, 2.505228876072233e-08,
                            2.092386067233854e-09, 1.6029277329681253e-10);
-  return scale(fma(r * r, q, r) + 1.0, n);
+  *n_out = n;
+  return fma(r * r, q, r);
+}
+
+// 1.2 ULP where the result is normal. Overflow is inf, underflow gradual.
+template <class V>
+FG_INLINE V exp(V x) {
+  V n;
+  const V p = exp_of_parts(x, &n);
+  return scale(p + 1.0f, n);
+}
+
+// e^x - 1 to 3 ULP.
+template <class V>
+FG_INLINE V expm1(V x) {
+  V n;
+  const V p = exp_of_parts(x, &n);
+  return scale(p, n) + (scale(splat<V>(1.0f), n) - 1.0f);
 }
 
 // 2 ULP for normal, finite x > 0. Other x are outside its range.

@@ -16,6 +16,8 @@ threads() threads and their results do not depend on how many.)";
   gaussian_kl::bind(m);
   gaussian_sample_kl::bind(m);
   optimizer_update::bind(m);
+  dense_module::bind(m);
+  dense_transpose_module::bind(m);
   random_normal::bind(m);
   gaussian_noise::bind(m);
   dropout::bind(m);

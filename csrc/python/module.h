@@ -15,6 +15,12 @@ void bind(pybind11::module_& m);
 namespace fastgen::python::optimizer_update {
 void bind(pybind11::module_& m);
 }
+namespace fastgen::python::dense_module {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::dense_transpose_module {
+void bind(pybind11::module_& m);
+}
 namespace fastgen::python::random_normal {
 void bind(pybind11::module_& m);
 }

@@ -2,13 +2,13 @@
 
 import functools
 
-# In the order of FG_LINEAR, FG_RELU, ... of csrc/core/activation.h.
+# Those of FG_ACTIVATION_NAMES in csrc/core/activation.h. gelu with erf is left to TensorFlow, whose
+# op for it takes one pass.
 NAMES = (
     "linear",
     "relu",
     "selu",
     "elu",
-    "gelu",
     "gelu_tanh",
     "leaky_relu",
     "sigmoid",
@@ -16,6 +16,8 @@ NAMES = (
     "softplus",
     "silu",
 )
+# Whose derivative does not follow from their value, so that their input is kept.
+FROM_INPUT = frozenset({"gelu_tanh", "silu"})
 
 
 def resolve(op, activation):
@@ -56,5 +58,5 @@ def _name(function, stock):
         choice = function.keywords.get("approximate", False)
         if set(function.keywords) - {"approximate"} or not isinstance(choice, bool):
             return None
-        return "gelu_tanh" if choice else "gelu"
+        return "gelu_tanh" if choice else None
     return next((name for name in NAMES if getattr(stock, name, None) is function), None)

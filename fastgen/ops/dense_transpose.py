@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from fastgen.ops import activations, arguments
-from fastgen.ops.dense import affine
+from fastgen.ops import activations
+from fastgen.ops.dense import affine, layer, layer_grad, register_gradients
 
 
 @tf.autograph.experimental.do_not_convert
@@ -32,13 +32,18 @@ def dense_transpose(x, kernel, bias=None, activation=None):
 
     Source: tied weights, chapter 17 of Géron (2019), Hands-On Machine Learning.
     """
-    x, kernel, bias = arguments.matmul("dense_transpose", x, kernel, bias, inputs_axis=1)
-    _, function = activations.resolve("dense_transpose", activation)
-    with tf.name_scope("dense_transpose"):
-        return function(affine(x, kernel, bias, transposed=True))
+    return layer("dense_transpose", x, kernel, bias, activation)
 
 
 def dense_transpose_composite(x, kernel, bias=None, activation=None):
     """`dense_transpose` in stock TensorFlow ops."""
     function = activations.resolve("dense_transpose", activation)[1]
     return function(affine(x, kernel, bias, transposed=True))
+
+
+def dense_transpose_grad(x, kernel, bias, saved, d_y, activation, skip=()):
+    """Gradients of `dense_transpose`, as `dense_grad` has them."""
+    return layer_grad("dense_transpose", x, kernel, bias, saved, d_y, activation, skip)
+
+
+register_gradients("dense_transpose", "FastgenDenseTranspose")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from fastgen.ops import dropout, gaussian_noise, sparsity
+from fastgen.ops import dense, dropout, gaussian_noise, sparsity
 from fastgen.ops import gaussian_kl as kl
 from fastgen.ops import gaussian_sample as sample
 from fastgen.ops import gaussian_sample_kl as sample_kl
@@ -44,6 +44,14 @@ class Conversion(NamedTuple):
 
 # op type: the fields of its Conversion.
 COMPOSITES = {
+    **{
+        f"Fastgen{layer}{grad}": (functools.partial(composite, transposed=transposed), None, names)
+        for layer, transposed in (("Dense", False), ("DenseTranspose", True))
+        for grad, composite, names in (
+            ("", dense.layer_of_loops, ("activation",)),
+            ("Grad", dense.layer_grad_of_loops, ("activation", "need_x", "need_kernel")),
+        )
+    },
     "FastgenGaussianSample": (sample.gaussian_sample_composite, 2),
     "FastgenGaussianSampleGrad": (sample.gaussian_sample_grad_composite, 1),
     "FastgenGaussianKl": (kl.gaussian_kl_composite, None),

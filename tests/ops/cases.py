@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -130,11 +131,47 @@ def _dropped(x, dtype):
     return tf.where(u >= 0.25, x / 0.75, 0.0)
 
 
+UNITS = 5
+
+
+def _dense(op, composite, transposed, activation):
+    """A layer whose activation keeps its input; tests/ops/test_dense.py has the others."""
+
+    def make(shape, dtype):
+        inputs = shape[-1]
+        kernel = draw((UNITS, inputs) if transposed else (inputs, UNITS), dtype, 2)
+        scale = tf.cast(2 * np.sqrt(max(inputs, 1)), dtype)  # gentle: 16 bits round each step
+        return draw(shape, dtype, 1, 0.25), kernel / scale, draw((UNITS,), dtype, 3, 0.25)
+
+    def exact(dtype):
+        def function(x, kernel, bias):
+            rows = tf.reshape(x, [x.shape[:-1].num_elements(), x.shape[-1]])
+            z = tf.reshape(
+                tf.matmul(rows, kernel, transpose_b=transposed) + bias, (*x.shape[:-1], UNITS)
+            )
+            return (keras.activations.get(activation)(z),)
+
+        return function
+
+    return Op(
+        lambda *x: (op(*x, activation),),
+        lambda *x: (composite(*x, activation),),
+        make,
+        [(0, 10), (7, 0), (7, 10), (33, 65), (2, 3, 4), (1001, 10), (3, 1500)],
+        exact,
+        terms=lambda shape, out: int(np.prod(shape)) + 1,
+    )
+
+
 OPS = {
     "gaussian_noise": _noise(ops.gaussian_noise, ops.gaussian_noise_composite, 0.5, _noisy),
     "dropout": _noise(ops.dropout, ops.dropout_composite, 0.25, _dropped),
 }
 OPS |= {name: _gaussian(name) for name in gaussian.GAUSSIAN} | {"sparsity": _sparsity()}
+OPS |= {
+    "dense": _dense(ops.dense, ops.dense_composite, False, "silu"),
+    "dense_transpose": _dense(ops.dense_transpose, ops.dense_transpose_composite, True, "tanh"),
+}
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
 sizes = pytest.mark.parametrize("size", SIZES)

@@ -1,0 +1,33 @@
+// Formula: z = x kernel + bias, y = act(z); d_z = act'(z) d_y, d_x = d_z kernel^T,
+//   d_kernel = x^T d_z, d_bias = sum_rows(d_z). act: core/activation.h.
+// Shapes: x, d_x [rows, inputs]; kernel, d_kernel [inputs, units]; bias, d_bias [units]; y, z, d_y
+//   [rows, units]; all row-major. bias, z, d_x, d_kernel and d_bias may be NULL: left out.
+// Dtypes: float32, float64; bfloat16, float16 compute in float32. One running sum an element, cut
+//   at each 256 (float64: 128) of depth.
+// Error: of z, d_x and d_kernel u (n + 2) sum |a b| over n terms, u = 2^-24 or 2^-53; of act 4 u
+//   (1 + |z|) more; plus half an ulp of the storage dtype.
+// Edges: NaN and inf propagate; any alignment; 0 rows: d_kernel and d_bias 0; 0 inputs: z = bias.
+// Bytes: forward 4 (rows inputs + inputs units + rows units) in float32, and the packed kernel
+//   (core/gemm.h) twice.
+// Determinism: bit-equal for any thread count within an ISA; a row of y and d_x, for any number of
+//   rows. Outputs overlap nothing.
+#pragma once
+#include "core/abi.h"
+#include "core/activation.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+FG_API int fg_dense(const fg_threads* threads, fg_dtype dtype, int64_t rows, int64_t inputs,
+                    int64_t units, fg_activation activation, const void* x, const void* kernel,
+                    const void* bias, void* y, void* z);
+// saved: z for an activation that fg_needs_input, else y.
+FG_API int fg_dense_grad(const fg_threads* threads, fg_dtype dtype, int64_t rows, int64_t inputs,
+                         int64_t units, fg_activation activation, const void* x, const void* kernel,
+                         const void* saved, const void* d_y, void* d_x, void* d_kernel,
+                         void* d_bias);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,183 @@
+// The ops on a dense layer, of which dense.cc and dense_transpose.cc register one pair each.
+#pragma once
+#include "core/activation.h"
+#include "tensorflow/glue.h"
+
+#define FASTGEN_ACTIVATIONS                                                   \
+  "activation: {'linear', 'relu', 'selu', 'elu', 'gelu_tanh', 'leaky_relu', " \
+  "'sigmoid', 'tanh', 'softplus', 'silu'} = 'linear'"
+
+namespace fastgen {
+
+using tensorflow::shape_inference::DimensionHandle;
+
+inline fg_activation activation_code(const std::string& name) {
+  static const char* const names[] = FG_ACTIVATION_NAMES;
+  fg_activation code = 0;  // the attribute admits no other names
+  while (code + 1 < FG_ACTIVATIONS && name != names[code]) ++code;
+  return code;
+}
+
+// Shapes of x [..., inputs] and kernel, whose axis inputs_axis is of inputs, and of y [..., units].
+inline absl::Status dense_shapes(InferenceContext* c, int inputs_axis, ShapeHandle* y) {
+  ShapeHandle x, kernel, outer;
+  TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(0), 2, &x));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 2, &kernel));
+  DimensionHandle inputs;
+  TF_RETURN_IF_ERROR(c->Merge(c->Dim(x, -1), c->Dim(kernel, inputs_axis), &inputs));
+  TF_RETURN_IF_ERROR(c->Subshape(x, 0, -1, &outer));
+  return c->Concatenate(outer, c->Vector(c->Dim(kernel, 1 - inputs_axis)), y);
+}
+
+inline absl::Status needs_input(InferenceContext* c, bool* needs) {
+  std::string name;
+  TF_RETURN_IF_ERROR(c->GetAttr("activation", &name));
+  *needs = fg_needs_input(activation_code(name));
+  return absl::OkStatus();
+}
+
+template <int inputs_axis>
+absl::Status dense_shape_function(InferenceContext* c) {
+  ShapeHandle y, bias;
+  bool z;
+  TF_RETURN_IF_ERROR(dense_shapes(c, inputs_axis, &y));
+  TF_RETURN_IF_ERROR(needs_input(c, &z));
+  for (int i = 2; i < c->num_inputs(); ++i) {
+    TF_RETURN_IF_ERROR(
+        c->Merge(c->Vector(c->Dim(c->input(1), 1 - inputs_axis)), c->input(i), &bias));
+  }
+  c->set_output(0, y);
+  c->set_output(1, z ? y : c->Vector(0));
+  return absl::OkStatus();
+}
+
+template <int inputs_axis>
+absl::Status dense_grad_shape_function(InferenceContext* c) {
+  ShapeHandle y;
+  bool need_x, need_kernel;
+  TF_RETURN_IF_ERROR(dense_shapes(c, inputs_axis, &y));
+  TF_RETURN_IF_ERROR(c->GetAttr("need_x", &need_x));
+  TF_RETURN_IF_ERROR(c->GetAttr("need_kernel", &need_kernel));
+  for (int i = c->num_inputs() - 2; i < c->num_inputs(); ++i) {
+    TF_RETURN_IF_ERROR(c->Merge(y, c->input(i), &y));
+  }
+  c->set_output(0, need_x ? c->input(0) : c->Vector(0));
+  c->set_output(1, need_kernel ? c->input(1) : c->Vector(0));
+  for (int i = 2; i < c->num_outputs(); ++i) c->set_output(i, c->input(i));
+  return absl::OkStatus();
+}
+
+// Layer: op, inputs_axis, and the kernels forward and backward.
+template <class Layer>
+class DenseBase : public tensorflow::OpKernel {
+ public:
+  explicit DenseBase(tensorflow::OpKernelConstruction* ctx) : OpKernel(ctx) {
+    std::string name;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("activation", &name));
+    activation_ = activation_code(name);
+  }
+
+ protected:
+  struct Sizes {
+    int64_t rows = 0, inputs = 0, units = 0;
+    TensorShape y;
+  };
+
+  absl::Status read_sizes(OpKernelContext* ctx, Sizes* s) const {
+    const Tensor &x = ctx->input(0), &kernel = ctx->input(1);
+    if (x.dims() < 2 || kernel.dims() != 2 ||
+        x.dim_size(x.dims() - 1) != kernel.dim_size(Layer::inputs_axis)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          Layer::op, ": x must have rank 2 or more and the last axis of x be as long as the ",
+          Layer::inputs_axis ? "last" : "first", " of kernel. Received: x.shape=",
+          x.shape().DebugString(), ", kernel.shape=", kernel.shape().DebugString()));
+    }
+    s->inputs = kernel.dim_size(Layer::inputs_axis);
+    s->units = kernel.dim_size(1 - Layer::inputs_axis);
+    s->y = x.shape();
+    s->y.RemoveLastDims(1);
+    s->rows = s->y.num_elements();
+    s->y.AddDim(s->units);
+    return absl::OkStatus();
+  }
+
+  absl::Status check_bias(const Tensor& bias, const Sizes& s) const {
+    if (bias.shape() == TensorShape({s.units})) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(Layer::op, ": bias must have shape [", s.units,
+                     "]. Received: bias.shape=", bias.shape().DebugString()));
+  }
+
+  fg_activation activation_;
+};
+
+template <class Layer, class T>
+class DenseOp : public DenseBase<Layer> {
+ public:
+  using DenseBase<Layer>::DenseBase;
+  void Compute(OpKernelContext* ctx) override {
+    typename DenseBase<Layer>::Sizes s;
+    OP_REQUIRES_OK(ctx, this->read_sizes(ctx, &s));
+    const void* bias = nullptr;
+    if (ctx->num_inputs() > 2) {
+      OP_REQUIRES_OK(ctx, this->check_bias(ctx->input(2), s));
+      bias = ctx->input(2).data();
+    }
+    // z is there for the gradient; a graph without one has no use for it.
+    const bool z_wanted = fg_needs_input(this->activation_) && ctx->output_required(1);
+    Tensor *y, *z = nullptr;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, s.y, &y));
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(1, z_wanted ? s.y : TensorShape({0}), &z));
+    OP_REQUIRES_OK(ctx, to_status(Layer::forward(IntraOpThreads(ctx), Dtype<T>::value, s.rows,
+                                                 s.inputs, s.units, this->activation_,
+                                                 ctx->input(0).data(), ctx->input(1).data(), bias,
+                                                 y->data(), z_wanted ? z->data() : nullptr)));
+  }
+};
+
+template <class Layer, class T>
+class DenseGradOp : public DenseBase<Layer> {
+ public:
+  explicit DenseGradOp(tensorflow::OpKernelConstruction* ctx) : DenseBase<Layer>(ctx) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("need_x", &need_x_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("need_kernel", &need_kernel_));
+  }
+  void Compute(OpKernelContext* ctx) override {
+    typename DenseBase<Layer>::Sizes s;
+    OP_REQUIRES_OK(ctx, this->read_sizes(ctx, &s));
+    const int last = ctx->num_inputs() - 1;
+    const Tensor &saved = ctx->input(last - 1), &d_y = ctx->input(last);
+    OP_REQUIRES(ctx, d_y.shape() == s.y && saved.shape() == s.y,
+                absl::InvalidArgumentError(absl::StrCat(
+                    Layer::op, "_grad: saved and d_y must have the shape of y, ", s.y.DebugString(),
+                    ". Received: saved.shape=", saved.shape().DebugString(),
+                    ", d_y.shape=", d_y.shape().DebugString())));
+    void *d_x = nullptr, *d_kernel = nullptr, *d_bias = nullptr;
+    OP_REQUIRES_OK(ctx, allocate(ctx, 0, need_x_, &d_x));
+    OP_REQUIRES_OK(ctx, allocate(ctx, 1, need_kernel_, &d_kernel));
+    if (last > 3) {
+      OP_REQUIRES_OK(ctx, this->check_bias(ctx->input(2), s));
+      OP_REQUIRES_OK(ctx, allocate(ctx, 2, true, &d_bias));
+    }
+    OP_REQUIRES_OK(ctx, to_status(Layer::backward(
+                            IntraOpThreads(ctx), Dtype<T>::value, s.rows, s.inputs, s.units,
+                            this->activation_, ctx->input(0).data(), ctx->input(1).data(),
+                            saved.data(), d_y.data(), d_x, d_kernel, d_bias)));
+  }
+
+ private:
+  // Output i, of the shape of input i. What no node of the graph takes (the weights of a frozen
+  // layer, say) is not computed.
+  static absl::Status allocate(OpKernelContext* ctx, int i, bool needed, void** data) {
+    needed = needed && ctx->output_required(i);
+    Tensor* out = nullptr;
+    TF_RETURN_IF_ERROR(
+        ctx->allocate_output(i, needed ? ctx->input(i).shape() : TensorShape({0}), &out));
+    if (needed) *data = out->data();
+    return absl::OkStatus();
+  }
+
+  bool need_x_, need_kernel_;
+};
+
+}  // namespace fastgen
