@@ -268,3 +268,33 @@ def test_what_cannot_be_converted():
 def test_a_model_that_is_not_built():
     fast = fastgen.convert(keras.Sequential([keras.layers.Dense(3)]), verbose=False)
     assert not fast.built and fast(X).shape == (12, 3)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "binary_crossentropy",
+        "BinaryCrossentropy",
+        keras.losses.binary_crossentropy,
+        keras.losses.BinaryCrossentropy(label_smoothing=0.1, name="smooth"),
+    ],
+    ids=["name", "class", "function", "instance"],
+)
+def test_binary_cross_entropy(loss):
+    pytest.importorskip("fastgen.losses")
+    model = sequence(keras.layers.Dense(6, "sigmoid"))
+    model.compile("sgd", loss, run_eagerly=True)
+    fast = fastgen.convert(model, verbose=False)
+    assert type(fast.loss) is fastgen.losses.BinaryCrossentropy
+    assert fast.loss.label_smoothing == getattr(loss, "label_smoothing", 0)
+    np.testing.assert_allclose(*(m.evaluate(X, X, verbose=0) for m in (fast, model)), rtol=1e-5)
+
+
+def test_losses_of_several_outputs():
+    pytest.importorskip("fastgen.losses")
+    model = models.branches()
+    model.compile("sgd", {"c": "mse", "d": "bce"}, loss_weights={"c": 1.0, "d": 2.0})
+    fast = fastgen.convert(model, verbose=False)
+    assert fast.loss["c"] == "mse" and type(fast.loss["d"]) is fastgen.losses.BinaryCrossentropy
+    found = {row["type"]: row["becomes"] for row in fast.conversion if row["part"] == "loss"}
+    assert found == {"mse": "", "bce": "fastgen.losses.BinaryCrossentropy"}
