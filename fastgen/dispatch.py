@@ -44,6 +44,7 @@ KERNELS = {
     "optimizer_update": Kernel(("float32", "float64"), differentiable=False),
     "gaussian_noise": Kernel(),
     "dropout": Kernel(),
+    "sigmoid_cross_entropy": Kernel(),
 }
 
 
@@ -79,7 +80,7 @@ def decide(situation):
         for what cannot be had, `"refused"`.
     """
     op, dtype, device, backend, portable, xla, missing = situation
-    kernel = KERNELS.get(op.removesuffix("_grad"))
+    kernel = KERNELS.get(op.removesuffix("_from_slope").removesuffix("_grad"))
     if portable:
         return Choice(COMPOSITE, "inside fastgen.portable()")
     if backend == COMPOSITE:

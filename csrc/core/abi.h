@@ -11,8 +11,8 @@
 extern "C" {
 #endif
 
-// Half and bfloat16 compute in float32.
-enum { FG_FLOAT32 = 0, FG_FLOAT64 = 1, FG_BFLOAT16 = 2, FG_FLOAT16 = 3 };
+// Half and bfloat16 compute in float32. uint8: images, for the kernels that say so.
+enum { FG_FLOAT32 = 0, FG_FLOAT64 = 1, FG_BFLOAT16 = 2, FG_FLOAT16 = 3, FG_UINT8 = 4 };
 typedef int fg_dtype;  // an int: any value may arrive, and is refused
 
 // Numbered as absl's status codes.

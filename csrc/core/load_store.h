@@ -128,6 +128,33 @@ FG_INLINE F32 load(const T* base, int64_t index, Lanes lanes) {
   return widen(T{}, load_raw<U16>(base, index, lanes));
 }
 
+// Whole numbers of 8 bits, as many as V has lanes, in the low bytes of raw. Written out: g++ 12 widens
+// bytes a quarter of a vector at a time.
+template <class V>
+using Bytes = typename VectorOf<uint8_t, Lanes<V>::count>::type;
+FG_INLINE F32 widen(Bytes<F32> raw) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32((__m128i)raw));
+#elif FG_TARGET == FG_TARGET_avx2
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_set_epi64x(0, (int64_t)raw)));
+#else
+  return __builtin_convertvector(__builtin_convertvector(raw, I32), F32);
+#endif
+}
+FG_INLINE F64 widen(Bytes<F64> raw) {
+#if FG_TARGET == FG_TARGET_avx512
+  return _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_set_epi64x(0, (int64_t)raw)));
+#elif FG_TARGET == FG_TARGET_avx2
+  return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128((int32_t)raw)));
+#else
+  return F64{(double)raw[0], (double)raw[1]};
+#endif
+}
+template <class V, class Part>
+FG_INLINE V load_bytes(const uint8_t* base, int64_t index, Part part) {
+  return widen(load_raw<Bytes<V>>(base, index, part));
+}
+
 template <class Lanes>
 FG_INLINE void store(float* base, int64_t index, F32 x, Lanes lanes) {
   store_raw(base, index, x, lanes);

@@ -54,6 +54,12 @@ Array input(const char* op, const char* name, py::handle value) {
   return {name, std::move(array), static_cast<fg_dtype>(dtype)};
 }
 
+Array input_or_bytes(const char* op, const char* name, py::handle value) {
+  auto array = py::array::ensure(value, py::array::c_style);
+  if (!array || !array.dtype().equal(py::dtype::of<uint8_t>())) return input(op, name, value);
+  return {name, std::move(array), FG_UINT8};
+}
+
 void check_shape(const char* op, const Array& a, const Shape& expected, const char* as) {
   if (a.shape() == expected) return;
   throw py::value_error(prefix(op) + a.name + " must have " + as + ". Received: " + a.name +

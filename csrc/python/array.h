@@ -31,6 +31,9 @@ struct Array {
 // value, C-contiguous (copied only if it is not) and of any alignment, in a dtype of the kernels.
 Array input(const char* op, const char* name, py::handle value);
 
+// The same, or an array of uint8, where a kernel takes those.
+Array input_or_bytes(const char* op, const char* name, py::handle value);
+
 // A new array, or out if the caller gave one that fits exactly.
 Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
              const Shape& shape);

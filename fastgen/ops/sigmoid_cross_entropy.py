@@ -2,7 +2,13 @@
 
 import tensorflow as tf
 
+from fastgen import dispatch
 from fastgen.ops import arguments
+
+try:
+    from tensorflow.python.eager.record import could_possibly_record
+except ImportError:  # the slope is kept without need
+    could_possibly_record = True.__bool__
 
 REDUCTIONS = ("none", "row", "mean")
 
@@ -47,9 +53,29 @@ def sigmoid_cross_entropy(targets, logits, label_smoothing=0.0, reduction="none"
         raise ValueError(
             f"{op}: reduction must be one of {REDUCTIONS}. Received: reduction={reduction!r}"
         )
-    with tf.name_scope(op):
-        logits = arguments.assert_same_shape(op, logits, targets, ("logits", "targets"))
-        return sigmoid_cross_entropy_composite(targets, logits, label_smoothing, reduction)
+    fused = dispatch.fused_op(op, logits.dtype)
+    if fused is None:
+        with tf.name_scope(op):
+            logits = arguments.assert_same_shape(op, logits, targets, ("logits", "targets"))
+            return sigmoid_cross_entropy_composite(targets, logits, label_smoothing, reduction)
+    return fused(
+        targets=targets,
+        logits=logits,
+        label_smoothing=tf.constant(label_smoothing, tf.float64),
+        reduction=reduction,
+        slopes=int(_keeps_slope(logits.dtype)),
+        K=arguments.wide(logits.dtype),
+        name=op,
+    ).loss
+
+
+def _keeps_slope(dtype):
+    """Whether the forward op leaves the slope for the backward op, which else computes it anew.
+
+    In 16 bits it would be rounded once more. A tape outside a graph sends zeros to outputs that are
+    not used, for which it fills a tensor.
+    """
+    return dtype not in arguments.WIDE and not tf.executing_eagerly() and could_possibly_record()
 
 
 def sigmoid_cross_entropy_composite(
@@ -78,11 +104,132 @@ def smoothed(targets, label_smoothing, dtype):
 
 
 def _mean(x, reduction, loops=0):
+    count = tf.maximum(_count(x, reduction, loops), 1)
+    return _sum(x, reduction, loops) / tf.cast(count, x.dtype)
+
+
+def _sum(x, reduction, loops=0):
     if reduction == "none":
         return x
+    axes = tf.range(loops, tf.rank(x)) if x.shape.rank is None else range(loops, x.shape.rank)
+    return tf.reduce_sum(x, axis=-1 if reduction == "row" else axes)
+
+
+def _count(x, reduction, loops=0):
+    """How many elements are averaged."""
+    axes = {"none": slice(0), "row": slice(-1, None), "mean": slice(loops, None)}[reduction]
+    return tf.reduce_prod(tf.shape(x)[axes])
+
+
+def sigmoid_cross_entropy_grad(targets, logits, label_smoothing, d_loss, reduction):
+    """Gradient of `sigmoid_cross_entropy` by the logits."""
+    fused = dispatch.fused_op("sigmoid_cross_entropy_grad", logits.dtype)
+    if fused is None:
+        return sigmoid_cross_entropy_grad_composite(
+            targets, logits, label_smoothing, d_loss, reduction
+        )
+    return fused(
+        targets=targets,
+        logits=logits,
+        label_smoothing=label_smoothing,
+        d_loss=d_loss,
+        reduction=reduction,
+        name="sigmoid_cross_entropy_grad",
+    )
+
+
+def sigmoid_cross_entropy_grad_composite(
+    targets, logits, label_smoothing, d_loss, reduction, loops=0
+):
+    """`sigmoid_cross_entropy_grad` in stock TensorFlow ops."""
+    y, x = smoothed(targets, label_smoothing, d_loss.dtype), tf.cast(logits, d_loss.dtype)
+    d_logits = _spread(d_loss, x, reduction, loops) * (tf.sigmoid(x) - y)
+    return tf.cast(d_logits, logits.dtype)
+
+
+def sigmoid_cross_entropy_grad_from_slope(slope, d_loss, reduction):
+    """The same, where the forward op has left its slope."""
+    fused = dispatch.fused_op("sigmoid_cross_entropy_grad_from_slope", slope.dtype)
+    if fused is None:
+        return _expand(d_loss, slope, reduction) * slope
+    return fused(slope=slope, d_loss=d_loss, reduction=reduction, name="sigmoid_cross_entropy_grad")
+
+
+def _expand(d_loss, like, reduction, loops=0):
+    """`d_loss` with axes of 1 in place of those of `like` that were averaged."""
+    if reduction == "none":
+        return d_loss
     if reduction == "row":
-        axes, count = -1, tf.shape(x)[-1]
+        return d_loss[..., tf.newaxis]
+    ones = tf.ones(tf.rank(like) - loops, tf.int32)
+    return tf.reshape(d_loss, tf.concat([tf.shape(like)[:loops], ones], axis=0))
+
+
+def _spread(d_loss, like, reduction, loops=0):
+    """What arrives at each element of `like` of what arrives at its mean."""
+    count = tf.cast(_count(like, reduction, loops), d_loss.dtype)
+    return _expand(d_loss, like, reduction, loops) / count
+
+
+@tf.RegisterGradient("FastgenSigmoidCrossEntropy")
+@dispatch.on_device_of_op
+def _gradient(op, d_loss, *d_slope):
+    targets, logits, label_smoothing = op.inputs
+    reduction, d_loss = tf.compat.as_str(op.get_attr("reduction")), tf.convert_to_tensor(d_loss)
+    if d_slope:
+        d_logits = sigmoid_cross_entropy_grad_from_slope(op.outputs[1], d_loss, reduction)
     else:
-        axes = tf.range(loops, tf.rank(x)) if x.shape.rank is None else range(loops, x.shape.rank)
-        count = tf.reduce_prod(tf.shape(x)[loops:])
-    return tf.reduce_sum(x, axis=axes) / tf.cast(tf.maximum(count, 1), x.dtype)
+        d_logits = sigmoid_cross_entropy_grad(targets, logits, label_smoothing, d_loss, reduction)
+    d_targets = None
+    # A tape says which inputs nobody asks after. In a graph, what is not used does not run.
+    if targets.dtype != tf.uint8 and 0 not in (getattr(op, "skip_input_indices", None) or ()):
+        x = tf.cast(logits, d_loss.dtype)
+        d_targets = _d_targets(label_smoothing, _spread(d_loss, x, reduction) * x, logits.dtype)
+    if d_slope and not _zeros(d_slope[0]):  # in second derivatives
+        weighted = d_slope[0] / tf.cast(_count(logits, reduction), logits.dtype)
+        d_logits += weighted * _sigmoid_slope(logits)
+        if d_targets is not None:
+            d_targets += _d_targets(label_smoothing, weighted, logits.dtype)
+    return d_targets, d_logits, None
+
+
+def _zeros(tensor):
+    """Whether a tape made the tensor, for an output that nobody used."""
+    if tf.executing_eagerly():
+        return False
+    kind = tensor.op.type
+    return kind in ("ZerosLike", "Fill") or (
+        kind == "Const" and not tf.get_static_value(tensor).any()
+    )
+
+
+def _d_targets(label_smoothing, weighted, dtype):
+    return tf.cast(tf.cast(label_smoothing - 1, weighted.dtype) * weighted, dtype)
+
+
+def _sigmoid_slope(x):
+    return tf.sigmoid(x) * tf.sigmoid(-x)
+
+
+@tf.RegisterGradient("FastgenSigmoidCrossEntropyGrad")
+@dispatch.on_device_of_op
+def _second_gradient(op, g_logits):
+    targets, logits, label_smoothing, d_loss = op.inputs
+    reduction, dtype = tf.compat.as_str(op.get_attr("reduction")), d_loss.dtype
+    g, x = tf.cast(tf.convert_to_tensor(g_logits), dtype), tf.cast(logits, dtype)
+    weighted = g * _spread(d_loss, x, reduction)
+    d_targets = None
+    if targets.dtype != tf.uint8:
+        d_targets = _d_targets(label_smoothing, weighted, targets.dtype)
+    d_logits = tf.cast(weighted * _sigmoid_slope(x), logits.dtype)
+    d_d_loss = _mean(g * (tf.sigmoid(x) - smoothed(targets, label_smoothing, dtype)), reduction)
+    return d_targets, d_logits, None, d_d_loss
+
+
+@tf.RegisterGradient("FastgenSigmoidCrossEntropyGradFromSlope")
+@dispatch.on_device_of_op
+def _second_gradient_from_slope(op, g_logits):
+    slope, d_loss = op.inputs
+    reduction, g = tf.compat.as_str(op.get_attr("reduction")), tf.convert_to_tensor(g_logits)
+    d_slope = g * _expand(d_loss, slope, reduction)
+    return d_slope, _sum(g * slope, reduction)
