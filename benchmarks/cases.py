@@ -49,7 +49,8 @@ class Case:
     bars: tuple = ()
 
 
-# Rows to come: sparsity, gaussian_noise, dropout, optimizer_update, dense, dense_transpose.
+# Rows to come: sparsity, gaussian_noise, dropout, optimizer_update, dense, dense_transpose,
+# sigmoid_cross_entropy.
 CASES = (
     Case(
         "gaussian_sample_kl_65536x64",

@@ -80,7 +80,7 @@ def decide(situation):
         for what cannot be had, `"refused"`.
     """
     op, dtype, device, backend, portable, xla, missing = situation
-    kernel = KERNELS.get(op.removesuffix("_from_slope").removesuffix("_grad"))
+    kernel = KERNELS.get(op.removesuffix("_grad").removesuffix("_from_slope"))
     if portable:
         return Choice(COMPOSITE, "inside fastgen.portable()")
     if backend == COMPOSITE:

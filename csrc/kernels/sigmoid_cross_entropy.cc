@@ -59,7 +59,7 @@ int sigmoid_cross_entropy(const fg_threads* threads, fg_dtype dtype, fg_dtype ta
     typedef typename Lanes<V>::type K;
     const Targets<V, decltype(target)> y(targets, label_smoothing);
     const Output<T> slope_out = output<T>(slope, rows * cols);
-    const K share = K(1) / (K)(cols > 0 ? cols : 1);
+    const K count = (K)(cols > 0 ? cols : 1), share = 1 / count;
     const auto run = [&](auto with_slope) {
       const auto terms = [&](int64_t first, int64_t size, K* out) {
         for_vectors<T>(size, [&](int64_t i, auto lanes) {
@@ -80,7 +80,7 @@ int sigmoid_cross_entropy(const fg_threads* threads, fg_dtype dtype, fg_dtype ta
           row_sums<V>(op, threads, rows, cols, 2 * kElementCycles, (K*)loss,
                       [&](const Tile& tile, K* out) { terms(tile.first, tile.size(), out); });
       for (int64_t row = 0; row < rows && !code; ++row) {
-        put((K*)loss, row, get((const K*)loss, row) / (K)cols);
+        put((K*)loss, row, get((const K*)loss, row) / count);
       }
       return code;
     };
@@ -133,10 +133,10 @@ int sigmoid_cross_entropy_grad(const fg_threads* threads, fg_dtype dtype, fg_dty
   });
 }
 
-int sigmoid_cross_entropy_grad_from_slope(const fg_threads* threads, fg_dtype dtype, int64_t rows,
+int sigmoid_cross_entropy_from_slope_grad(const fg_threads* threads, fg_dtype dtype, int64_t rows,
                                           int64_t cols, const void* slope, const void* d_loss,
                                           void* d_logits) {
-  constexpr const char* op = "sigmoid_cross_entropy_grad_from_slope";
+  constexpr const char* op = "sigmoid_cross_entropy_from_slope_grad";
   if (int code = check_shape(op, rows, cols)) return code;
   return for_dtype(op, dtype, [&](auto storage) {
     typedef decltype(storage) T;
@@ -162,7 +162,7 @@ FASTGEN_EXPORT(int, sigmoid_cross_entropy_grad,
                 const void* d_loss, void* d_logits),
                (threads, dtype, targets_dtype, rows, cols, targets, logits, label_smoothing, d_loss,
                 d_logits))
-FASTGEN_EXPORT(int, sigmoid_cross_entropy_grad_from_slope,
+FASTGEN_EXPORT(int, sigmoid_cross_entropy_from_slope_grad,
                (const fg_threads* threads, fg_dtype dtype, int64_t rows, int64_t cols,
                 const void* slope, const void* d_loss, void* d_logits),
                (threads, dtype, rows, cols, slope, d_loss, d_logits))

@@ -7,9 +7,10 @@
 //   stands for 255ths. loss and d_loss: float64 for float64, else float32. float32 rows are summed
 //   in float32 lanes, longer than 1,024 columns tile by tile in double.
 // Error: loss 8 u mean_cols(1 + |l| (1 + |y|)), slope 8 u (sigmoid(l) + |y|) / cols, d_logits that
-//   times |d_loss|; u = 2^-24 or 2^-53; plus half an ulp of the storage dtype.
-// Edges: every finite l has a finite loss; NaN stays NaN; at l = +-inf the loss is inf or NaN and the
-//   slope finite; any alignment; 0 cols: loss 0.
+//   times |d_loss|; u = 2^-24 or 2^-53; plus half an ulp of the storage dtype. Subnormal slopes lose
+//   bits.
+// Edges: every finite l has a finite loss; NaN stays NaN; at l = +-inf the loss is inf or NaN, as
+//   that of stock ops, and the slope finite; any alignment; 0 cols: loss 0.
 // Bytes: forward 12, backward 8 an element in float32 by way of the slope; 8 and 12 without it.
 // Determinism: bit-equal for any thread count within an ISA, with slope and without. slope may be
 //   logits or targets, d_logits slope, logits or targets, of one dtype; no other overlap.
@@ -30,7 +31,7 @@ FG_API int fg_sigmoid_cross_entropy_grad(const fg_threads* threads, fg_dtype dty
                                          const void* targets, const void* logits,
                                          double label_smoothing, const void* d_loss,
                                          void* d_logits);
-FG_API int fg_sigmoid_cross_entropy_grad_from_slope(const fg_threads* threads, fg_dtype dtype,
+FG_API int fg_sigmoid_cross_entropy_from_slope_grad(const fg_threads* threads, fg_dtype dtype,
                                                     int64_t rows, int64_t cols, const void* slope,
                                                     const void* d_loss, void* d_logits);
 

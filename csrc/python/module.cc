@@ -16,12 +16,9 @@ threads() threads and their results do not depend on how many.)";
   gaussian_kl::bind(m);
   gaussian_sample_kl::bind(m);
   optimizer_update::bind(m);
-<<<<<<< HEAD
   dense_module::bind(m);
   dense_transpose_module::bind(m);
-=======
   sigmoid_cross_entropy::bind(m);
->>>>>>> fc4c243 (sigmoid_cross_entropy: kernel, op and gradients)
   random_normal::bind(m);
   gaussian_noise::bind(m);
   dropout::bind(m);

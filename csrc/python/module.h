@@ -15,14 +15,13 @@ void bind(pybind11::module_& m);
 namespace fastgen::python::optimizer_update {
 void bind(pybind11::module_& m);
 }
-<<<<<<< HEAD
 namespace fastgen::python::dense_module {
 void bind(pybind11::module_& m);
 }
 namespace fastgen::python::dense_transpose_module {
-=======
+void bind(pybind11::module_& m);
+}
 namespace fastgen::python::sigmoid_cross_entropy {
->>>>>>> fc4c243 (sigmoid_cross_entropy: kernel, op and gradients)
 void bind(pybind11::module_& m);
 }
 namespace fastgen::python::random_normal {

@@ -67,7 +67,7 @@ constexpr const char* kFromSlopeDoc = R"(sigmoid_cross_entropy_grad from the slo
 Example:
 
 >>> import numpy as np
->>> sigmoid_cross_entropy_grad_from_slope(np.ones([1, 2]), np.full([1], 3.0))
+>>> sigmoid_cross_entropy_from_slope_grad(np.ones([1, 2]), np.full([1], 3.0))
 array([[3., 3.]])
 
 Args:
@@ -139,15 +139,15 @@ py::array grad(py::object targets_, py::object logits_, py::object d_loss_, doub
   return d_logits.value;
 }
 
-py::array grad_from_slope(py::object slope_, py::object d_loss_, py::object out) {
-  constexpr const char* op = "sigmoid_cross_entropy_grad_from_slope";
+py::array from_slope_grad(py::object slope_, py::object d_loss_, py::object out) {
+  constexpr const char* op = "sigmoid_cross_entropy_from_slope_grad";
   const Array slope = input(op, "slope", slope_);
   const Matrix m = matrix(op, slope);
   const Array d_loss = upstream(op, d_loss_, m, slope.dtype);
   Array d_logits = output(op, "d_logits", out, slope.value.dtype(), slope.shape());
   check_overlap(op, {&d_logits}, {&slope, &d_loss});
   run([&, to = d_logits.mutable_data()] {
-    return fg_sigmoid_cross_entropy_grad_from_slope(fg_pool(), slope.dtype, m.rows, m.cols,
+    return fg_sigmoid_cross_entropy_from_slope_grad(fg_pool(), slope.dtype, m.rows, m.cols,
                                                     slope.data(), d_loss.data(), to);
   });
   return d_logits.value;
@@ -162,7 +162,7 @@ void bind(py::module_& m) {
   m.def("sigmoid_cross_entropy_grad", grad, py::arg("targets"), py::arg("logits"),
         py::arg("d_loss"), py::arg("label_smoothing") = 0.0, py::kw_only(),
         py::arg("out") = py::none(), kGradDoc);
-  m.def("sigmoid_cross_entropy_grad_from_slope", grad_from_slope, py::arg("slope"),
+  m.def("sigmoid_cross_entropy_from_slope_grad", from_slope_grad, py::arg("slope"),
         py::arg("d_loss"), py::kw_only(), py::arg("out") = py::none(), kFromSlopeDoc);
 }
 

@@ -35,7 +35,7 @@ absl::Status infer_grad(InferenceContext* c) {
   return absl::OkStatus();
 }
 
-absl::Status infer_grad_from_slope(InferenceContext* c) {
+absl::Status infer_from_slope_grad(InferenceContext* c) {
   ShapeHandle slope, loss;
   TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(0), 1, &slope));
   TF_RETURN_IF_ERROR(loss_shape(c, slope, &loss));
@@ -75,14 +75,14 @@ REGISTER_OP("FastgenSigmoidCrossEntropyGrad")
     .SetShapeFn(infer_grad)
     .Doc("d_logits = d_loss * slope, the slope computed anew");
 
-REGISTER_OP("FastgenSigmoidCrossEntropyGradFromSlope")
+REGISTER_OP("FastgenSigmoidCrossEntropyFromSlopeGrad")
     .Input("slope: T")
     .Input("d_loss: K")
     .Output("d_logits: T")
     .Attr("reduction: {'none', 'row', 'mean'}")
     .Attr("T: {half, bfloat16, float, double}")
     .Attr("K: {float, double}")
-    .SetShapeFn(infer_grad_from_slope)
+    .SetShapeFn(infer_from_slope_grad)
     .Doc("d_logits = d_loss * slope");
 
 // The elements of logits as rows of cols, which are averaged.
@@ -186,11 +186,11 @@ class SigmoidCrossEntropyGradOp : public CrossEntropyKernel {
 };
 
 template <class T>
-class SigmoidCrossEntropyGradFromSlopeOp : public CrossEntropyKernel {
+class SigmoidCrossEntropyFromSlopeGradOp : public CrossEntropyKernel {
  public:
   using CrossEntropyKernel::CrossEntropyKernel;
   void Compute(OpKernelContext* ctx) override {
-    constexpr const char* op = "sigmoid_cross_entropy_grad_from_slope";
+    constexpr const char* op = "sigmoid_cross_entropy_from_slope_grad";
     const Tensor &slope = ctx->input(0), &d_loss = ctx->input(1);
     Averaged of;
     OP_REQUIRES_OK(ctx, average(op, "slope", slope, &of));
@@ -204,7 +204,7 @@ class SigmoidCrossEntropyGradFromSlopeOp : public CrossEntropyKernel {
     }
     Tensor* d_logits;
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({0}, 0, slope.shape(), &d_logits));
-    OP_REQUIRES_OK(ctx, to_status(fg_sigmoid_cross_entropy_grad_from_slope(
+    OP_REQUIRES_OK(ctx, to_status(fg_sigmoid_cross_entropy_from_slope_grad(
                             IntraOpThreads(ctx), Dtype<T>::value, of.rows, of.cols, slope.data(),
                             d_loss.data(), d_logits->data())));
   }
@@ -218,7 +218,7 @@ FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropyGrad", SigmoidCrossEntropyGradOp
                      FASTGEN_CPU_T_U_K);
 FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropyGrad", SigmoidCrossEntropyGradOp,
                      FASTGEN_CPU_T_BYTES_K);
-FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropyGradFromSlope", SigmoidCrossEntropyGradFromSlopeOp,
+FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropyFromSlopeGrad", SigmoidCrossEntropyFromSlopeGradOp,
                      FASTGEN_CPU_T_K);
 
 }  // namespace fastgen

@@ -147,9 +147,9 @@ def sigmoid_cross_entropy_grad_composite(
     return tf.cast(d_logits, logits.dtype)
 
 
-def sigmoid_cross_entropy_grad_from_slope(slope, d_loss, reduction):
+def sigmoid_cross_entropy_from_slope_grad(slope, d_loss, reduction):
     """The same, where the forward op has left its slope."""
-    fused = dispatch.fused_op("sigmoid_cross_entropy_grad_from_slope", slope.dtype)
+    fused = dispatch.fused_op("sigmoid_cross_entropy_from_slope_grad", slope.dtype)
     if fused is None:
         return _expand(d_loss, slope, reduction) * slope
     return fused(slope=slope, d_loss=d_loss, reduction=reduction, name="sigmoid_cross_entropy_grad")
@@ -177,14 +177,16 @@ def _gradient(op, d_loss, *d_slope):
     targets, logits, label_smoothing = op.inputs
     reduction, d_loss = tf.compat.as_str(op.get_attr("reduction")), tf.convert_to_tensor(d_loss)
     if d_slope:
-        d_logits = sigmoid_cross_entropy_grad_from_slope(op.outputs[1], d_loss, reduction)
+        d_logits = sigmoid_cross_entropy_from_slope_grad(op.outputs[1], d_loss, reduction)
     else:
         d_logits = sigmoid_cross_entropy_grad(targets, logits, label_smoothing, d_loss, reduction)
     d_targets = None
     # A tape says which inputs nobody asks after. In a graph, what is not used does not run.
     if targets.dtype != tf.uint8 and 0 not in (getattr(op, "skip_input_indices", None) or ()):
-        x = tf.cast(logits, d_loss.dtype)
-        d_targets = _d_targets(label_smoothing, _spread(d_loss, x, reduction) * x, logits.dtype)
+        # One factor for all, first: so that a graph rounds as eager ops do.
+        factor = (label_smoothing - 1) / tf.cast(_count(logits, reduction), tf.float64)
+        factor = _expand(d_loss * tf.cast(factor, d_loss.dtype), logits, reduction)
+        d_targets = tf.cast(factor * tf.cast(logits, d_loss.dtype), logits.dtype)
     if d_slope and not _zeros(d_slope[0]):  # in second derivatives
         weighted = d_slope[0] / tf.cast(_count(logits, reduction), logits.dtype)
         d_logits += weighted * _sigmoid_slope(logits)
@@ -226,10 +228,30 @@ def _second_gradient(op, g_logits):
     return d_targets, d_logits, None, d_d_loss
 
 
-@tf.RegisterGradient("FastgenSigmoidCrossEntropyGradFromSlope")
+@tf.RegisterGradient("FastgenSigmoidCrossEntropyFromSlopeGrad")
 @dispatch.on_device_of_op
-def _second_gradient_from_slope(op, g_logits):
+def _from_slope_second_gradient(op, g_logits):
     slope, d_loss = op.inputs
     reduction, g = tf.compat.as_str(op.get_attr("reduction")), tf.convert_to_tensor(g_logits)
     d_slope = g * _expand(d_loss, slope, reduction)
     return d_slope, _sum(g * slope, reduction)
+
+
+def looped(targets, logits, label_smoothing, reduction, slopes):
+    """Outputs of the forward op for stacked inputs, as `fastgen.ops.vectorize` wants them."""
+    loss = sigmoid_cross_entropy_composite(targets, logits, label_smoothing, reduction, loops=1)
+    if slopes == 0:
+        return loss
+    return loss, looped_grad(targets, logits, label_smoothing, tf.ones_like(loss), reduction)
+
+
+def looped_grad(targets, logits, label_smoothing, d_loss, reduction):
+    """The same for the gradient op."""
+    return sigmoid_cross_entropy_grad_composite(
+        targets, logits, label_smoothing, d_loss, reduction, loops=1
+    )
+
+
+def looped_from_slope_grad(slope, d_loss, reduction):
+    """The same for the gradient op that is given the slope."""
+    return slope * _expand(d_loss, slope, reduction, loops=1)

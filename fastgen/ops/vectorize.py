@@ -15,6 +15,7 @@ from fastgen.ops import dense, dropout, gaussian_noise, sparsity
 from fastgen.ops import gaussian_kl as kl
 from fastgen.ops import gaussian_sample as sample
 from fastgen.ops import gaussian_sample_kl as sample_kl
+from fastgen.ops import sigmoid_cross_entropy as cross_entropy
 from fastgen.ops.arguments import wide
 from fastgen.ops.noise import standard_normal, standard_uniform
 
@@ -66,6 +67,13 @@ COMPOSITES = {
         None,
         ("kind",),
         1,
+    ),
+    "FastgenSigmoidCrossEntropy": (cross_entropy.looped, None, ("reduction", "slopes"), 2),
+    "FastgenSigmoidCrossEntropyGrad": (cross_entropy.looped_grad, None, ("reduction",), 2),
+    "FastgenSigmoidCrossEntropyFromSlopeGrad": (
+        cross_entropy.looped_from_slope_grad,
+        None,
+        ("reduction",),
     ),
 }
 

@@ -140,3 +140,14 @@ def sparsity_grad(activations, target, kind, activity, d_penalty, d_activity=0.0
     rows = max(a.size // max(a.shape[-1], 1), 1)
     each = (sparsity_slope(activity, target, kind) * d_penalty + d_activity) / rows
     return d_passed + each * (np.sign(a) if kind == "l1" else np.ones_like(a))
+
+
+def cross_entropy(targets, logits, label_smoothing=0.0):
+    """Loss by row, and its slope by element."""
+    y, x = wide(targets, logits)
+    y = (y / 255 if np.asarray(targets).dtype == np.uint8 else y) * (1 - label_smoothing)
+    y, small = y + label_smoothing / 2, np.exp(-np.abs(x))
+    loss = np.maximum(x, 0) - x * y + np.log1p(small)
+    small /= 1 + small
+    cols = max(x.shape[-1], 1)
+    return np.sum(loss, axis=-1) / cols, np.where(x < 0, small - y, (1 - y) - small) / cols

@@ -163,15 +163,37 @@ def _dense(op, composite, transposed, activation):
     )
 
 
+def _cross_entropy():
+    def make(shape, dtype):
+        return tf.sigmoid(draw(shape, dtype, 1)), draw(shape, dtype, 2, 4.0)
+
+    def call(op, targets, logits):
+        return (op(targets, logits, 0.1, "row"),)
+
+    def exact(targets, logits):
+        loss = tf.nn.softplus(logits) - logits * (0.9 * targets + 0.05)
+        return (tf.reduce_sum(loss, -1) / max(loss.shape[-1], 1),)
+
+    return Op(
+        functools.partial(call, ops.sigmoid_cross_entropy),
+        functools.partial(call, ops.sigmoid_cross_entropy_composite),
+        make,
+        gaussian.SHAPES,
+        lambda dtype: exact,
+    )
+
+
 OPS = {
     "gaussian_noise": _noise(ops.gaussian_noise, ops.gaussian_noise_composite, 0.5, _noisy),
     "dropout": _noise(ops.dropout, ops.dropout_composite, 0.25, _dropped),
+    "sparsity": _sparsity(),
+    "sigmoid_cross_entropy": _cross_entropy(),
 }
-OPS |= {name: _gaussian(name) for name in gaussian.GAUSSIAN} | {"sparsity": _sparsity()}
 OPS |= {
     "dense": _dense(ops.dense, ops.dense_composite, False, "silu"),
     "dense_transpose": _dense(ops.dense_transpose, ops.dense_transpose_composite, True, "tanh"),
 }
+OPS |= {name: _gaussian(name) for name in gaussian.GAUSSIAN}
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
 sizes = pytest.mark.parametrize("size", SIZES)
