@@ -24,6 +24,7 @@ _MODULES = (
     "dispatch",
     "evaluation",
     "layers",
+    "losses",
     "models",
     "native",
     "ops",
@@ -67,6 +68,7 @@ def _import_after(module, name):
 
 _import_after("tensorflow", "ops")
 _import_after("keras", "layers")
+_import_after("keras", "losses")
 _import_after("keras", "regularizers")
 _import_after("keras", "optimizers")
 # Not after Keras: if fastgen.layers is what imports Keras, the models would find it half imported.

@@ -16,8 +16,8 @@ constexpr const char* kDoc =
 Example:
 
 >>> import numpy as np
->>> sigmoid_cross_entropy(np.array([[0.0, 1.0]]), np.array([[-200.0, 200.0]]))
-array([0.])
+>>> sigmoid_cross_entropy(np.array([[0.0, 1.0]]), np.array([[0.0, 0.0]]))
+array([0.69314718])
 
 Args:
     targets: array of the shape and dtype of logits, or of uint8, which stand for 255ths.

@@ -6,6 +6,7 @@ import pytest
 
 import fastgen.interrupt
 import fastgen.layers
+import fastgen.losses
 import fastgen.ops
 import fastgen.regularizers
 
@@ -18,7 +19,7 @@ OTHERS = [
 ]
 PUBLIC = OTHERS + [
     getattr(package, name)
-    for package in (fastgen.layers, fastgen.ops, fastgen.regularizers)
+    for package in (fastgen.layers, fastgen.losses, fastgen.ops, fastgen.regularizers)
     for name in package.__all__
     if not name.endswith("_composite")
 ]
