@@ -49,8 +49,7 @@ class Case:
     bars: tuple = ()
 
 
-# Rows to come: sparsity, gaussian_noise, dropout, optimizer_update, dense, dense_transpose,
-# sigmoid_cross_entropy.
+# Rows to come: sparsity, gaussian_noise, dropout, optimizer_update, dense, dense_transpose.
 CASES = (
     Case(
         "gaussian_sample_kl_65536x64",
@@ -99,6 +98,25 @@ CASES = (
         shape=(65536, 64),
         iterations=8,
         bytes_per_element=24,
+    ),
+    Case(
+        "sigmoid_cross_entropy_65536x784",
+        "BCE with logits, 65536×784",
+        "graph",
+        operation="sigmoid_cross_entropy",
+        shape=(65536, 784),
+        iterations=4,
+        bytes_per_element=12,  # the upstream gradient is 1: backward moves nothing
+        bars=(Bar("keras", 3), Bar("keras_xla", 1.2)),
+    ),
+    Case(
+        "sigmoid_cross_entropy_128x784",
+        "BCE with logits, 128×784",
+        "graph",
+        operation="sigmoid_cross_entropy",
+        shape=(128, 784),
+        iterations=100,
+        bytes_per_element=12,
     ),
     Case(
         "gaussian_sample_kl_65536x64_call",

@@ -26,10 +26,15 @@ def gaussian_sample_kl(i, mean, log_var):
     return *gaussian_sample(i, mean, log_var), *gaussian_kl(i, mean, log_var)
 
 
+def sigmoid_cross_entropy(i, targets, logits):
+    return (jnp.mean(jnp.logaddexp(0, logits) - logits * targets),)
+
+
 FORWARD = {
     "gaussian_sample": gaussian_sample,
     "gaussian_kl": gaussian_kl,
     "gaussian_sample_kl": gaussian_sample_kl,
+    "sigmoid_cross_entropy": sigmoid_cross_entropy,
 }
 
 
@@ -37,8 +42,12 @@ def build(name, operation, measure):
     forward = FORWARD[operation]
     operation = OPERATIONS[operation]
 
-    def step(i, mean, log_var, *upstream):
-        outputs, pull_back = jax.vjp(lambda *leaves: forward(i, *leaves), mean, log_var)
+    def step(i, *inputs):
+        arguments, upstream = operation.split(inputs)
+        outputs, pull_back = jax.vjp(
+            lambda *leaves: forward(i, *operation.arguments(arguments, leaves)),
+            *operation.leaves(arguments),
+        )
         return *outputs, *pull_back(upstream)
 
     def loop(iterations, *inputs):

@@ -20,26 +20,32 @@ def gaussian_sample_kl(mean, log_var):
     return *gaussian_sample(mean, log_var), *gaussian_kl(mean, log_var)
 
 
+def sigmoid_cross_entropy(targets, logits):
+    return (torch.nn.functional.binary_cross_entropy_with_logits(logits, targets),)
+
+
 FORWARD = {
     "gaussian_sample": gaussian_sample,
     "gaussian_kl": gaussian_kl,
     "gaussian_sample_kl": gaussian_sample_kl,
+    "sigmoid_cross_entropy": sigmoid_cross_entropy,
 }
 
 
 def build(name, operation, measure):
     """The same run for "graph" and "call": PyTorch has no loop inside a graph."""
-    forward = FORWARD[operation]
+    forward, operation = FORWARD[operation], OPERATIONS[operation]
     if name == "torch_compile":
         forward = torch.compile(forward, dynamic=False)
 
-    def step(i, mean, log_var, *upstream):
-        leaves = mean.detach().requires_grad_(), log_var.detach().requires_grad_()
-        outputs = forward(*leaves)
+    def step(i, *inputs):
+        arguments, upstream = operation.split(inputs)
+        leaves = tuple(x.detach().requires_grad_() for x in operation.leaves(arguments))
+        outputs = forward(*operation.arguments(arguments, leaves))
         gradients = torch.autograd.grad(outputs, leaves, upstream)
         return *(output.detach() for output in outputs), *gradients
 
-    return repeat_calls(step, OPERATIONS[operation])
+    return repeat_calls(step, operation)
 
 
 def put(arrays):

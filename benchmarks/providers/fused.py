@@ -22,10 +22,15 @@ def gaussian_sample_kl(i, mean, log_var):
     return fastgen.ops.gaussian_sample_kl(mean, log_var, tf.stack([SEED, i]))
 
 
+def sigmoid_cross_entropy(i, targets, logits):
+    return (fastgen.ops.sigmoid_cross_entropy(targets, logits, reduction="mean"),)
+
+
 FORWARD = {
     "gaussian_sample": gaussian_sample,
     "gaussian_kl": gaussian_kl,
     "gaussian_sample_kl": gaussian_sample_kl,
+    "sigmoid_cross_entropy": sigmoid_cross_entropy,
 }
 
 
@@ -39,8 +44,9 @@ def noise(i, shape):
 
 def paths(operation):
     """Which paths the op and its gradient took so far, and how often."""
+    ends = ("", "_grad", "_from_slope_grad")
     counts = fastgen.stats()
-    return {op: counts[op] for op in (operation, f"{operation}_grad") if op in counts}
+    return {op: counts[op] for op in (operation + end for end in ends) if op in counts}
 
 
 def require_fused(before, after):

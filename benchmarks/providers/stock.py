@@ -1,4 +1,4 @@
-"""Stock TensorFlow and Keras: the sampling layer and the KL loss as their books write them."""
+"""Stock TensorFlow and Keras: as their books and documents write the ops."""
 
 import keras
 import tensorflow as tf
@@ -19,21 +19,28 @@ def gaussian_sample_kl(i, mean, log_var):
     return *gaussian_sample(i, mean, log_var), *gaussian_kl(i, mean, log_var)
 
 
+def sigmoid_cross_entropy(i, targets, logits):
+    return (tf.reduce_mean(keras.losses.binary_crossentropy(targets, logits, from_logits=True)),)
+
+
 FORWARD = {
     "gaussian_sample": gaussian_sample,
     "gaussian_kl": gaussian_kl,
     "gaussian_sample_kl": gaussian_sample_kl,
+    "sigmoid_cross_entropy": sigmoid_cross_entropy,
 }
 
 
-def with_gradients(forward):
-    """The step that is timed: `forward(i, mean, log_var)` and its gradients."""
+def with_gradients(forward, operation):
+    """The step that is timed: `forward(i, *arguments)` and its gradients."""
 
-    def step(i, mean, log_var, *upstream):
+    def step(i, *inputs):
+        arguments, upstream = operation.split(inputs)
+        leaves = operation.leaves(arguments)
         with tf.GradientTape() as tape:
-            tape.watch((mean, log_var))
-            outputs = forward(i, mean, log_var)
-        return *outputs, *tape.gradient(outputs, (mean, log_var), upstream)
+            tape.watch(leaves)
+            outputs = forward(i, *arguments)
+        return *outputs, *tape.gradient(outputs, leaves, upstream)
 
     return step
 
@@ -72,7 +79,8 @@ def build(name, operation, measure):
 
 
 def build_step(forward, operation, measure, in_function=True, jit_compile=False):
-    step, operation = with_gradients(forward), OPERATIONS[operation]
+    operation = OPERATIONS[operation]
+    step = with_gradients(forward, operation)
     if measure == "graph":
         return repeat_in_graph(step, operation, jit_compile)
     if in_function:
