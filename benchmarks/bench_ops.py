@@ -12,6 +12,13 @@ def parameters(*measures):
     return pytest.mark.parametrize("case", cases(*measures), ids=lambda case: case.name)
 
 
+def rates_of(case, seconds):
+    """Bytes and floating-point operations a second, by the name of their ceiling."""
+    work = {"triad": case.bytes_per_element, "fma": case.flops_per_element}
+    size = np.prod(case.shape)
+    return {name: size * per_element / seconds for name, per_element in work.items() if per_element}
+
+
 @parameters("graph", "call")
 def test_time(benchmark, record, roofline, case):
     ours, others, paths = contenders(case)
@@ -20,7 +27,7 @@ def test_time(benchmark, record, roofline, case):
             contender.assert_every_repetition_runs()
     taken = roofline.taken()
     rounds = Rounds(ours, others, roofline.sample)
-    benchmark.pedantic(ours.run, setup=rounds.before, rounds=ROUNDS, iterations=1)
+    benchmark.pedantic(ours.run, setup=rounds.before, rounds=case.rounds, iterations=1)
 
     mine = np.array(benchmark.stats.stats.data) / case.iterations
     times = {"fused": mine, **rounds.times}
@@ -28,14 +35,15 @@ def test_time(benchmark, record, roofline, case):
     figures = {name: ratio(mine, theirs) for name, theirs in rounds.times.items()}
     stock = [name for name in ("keras", "keras_xla") if name in figures]
     figures["stock"] = figures[min(stock, key=lambda name: np.median(times[name]))]
-    bandwidth = np.prod(case.shape) * case.bytes_per_element / mine
-    triad = ceilings[f"triad_{providers.THREADS}"]["median"]
-    figures["triad"] = quantiles(bandwidth / triad)
+    rates = rates_of(case, mine)
+    for name, rate in rates.items():
+        ceiling = ceilings[f"{name}_{providers.THREADS}"]["median"]
+        figures[name] = quantiles(rate / ceiling)
     details = {
         "iterations": case.iterations,
         "paths": paths,
         "seconds": {name: quantiles(values) for name, values in times.items()},
-        "bytes_per_second": quantiles(bandwidth),
+        "per_second": {name: quantiles(rate) for name, rate in rates.items()},
         "roofline": ceilings,
     }
     benchmark.extra_info.update(details, figures=figures)

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from benchmarks.check import check_noise
+from benchmarks.draws import assert_right, normal
 from benchmarks.operations import OPERATIONS
 from fastgen import native
 from tests.tolerances import assert_close
@@ -36,7 +36,7 @@ class SampleKl:
     def __init__(self, core, rows, cols, upstream=OPERATIONS["gaussian_sample_kl"].upstream):
         self._core, self._rows, self._cols = core, rows, cols
         operation = OPERATIONS["gaussian_sample_kl"]
-        drawn = operation.make((min(rows, 4096), cols), upstream=upstream)
+        drawn = operation.draw((min(rows, 4096), cols), upstream=upstream)
         self.arrays = [np.resize(x, (rows, *x.shape[1:])) for x in drawn]
         self.kl = np.empty(rows, "float32")
 
@@ -67,7 +67,7 @@ def check(core):
     pool, out = ctypes.c_void_p(core.fg_pool()), ctypes.c_void_p(noise.ctypes.data)
     seed = (ctypes.c_int64 * 2)(*SEED)
     _call(core, core.fg_random_normal, pool, FLOAT32, ctypes.c_int64(noise.size), seed, out)
-    check_noise(noise.astype("float64"))
+    assert_right(normal(noise.astype("float64")))
     job.run()
     _, _, d_mean, d_log_var = operation.reference(mean, log_var, d_z, d_kl, noise)
     z, kl, _, _ = operation.reference(mean, d_log_var, d_z, d_kl, noise)

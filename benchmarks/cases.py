@@ -1,11 +1,21 @@
 """The one table of what is timed: a row here is a row of the report."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 STOCK = ("eager", "keras", "keras_xla")
 PEERS = ("torch", "torch_compile", "jax")
 # Inside a graph there is no eager row: it would be the row "a call" again.
 COMPILED = (*STOCK[1:], *PEERS)
+# torch.compile has nothing to fuse with a product on a CPU.
+PRODUCTS = (*STOCK[1:], "torch", "jax")
+# The variables of the book's dense GAN: generator and discriminator.
+GAN = tuple(
+    shape
+    for sizes in ((30, 100, 150, 784), (784, 150, 100, 1))
+    for inputs, units in pairwise(sizes)
+    for shape in ((inputs, units), (units,))
+)
 
 
 @dataclass(frozen=True)
@@ -13,7 +23,8 @@ class Bar:
     """What a figure of the row must reach.
 
     `figure` is a provider (its time / ours), "stock" (the better of keras and keras_xla), "triad"
-    (share of the two-thread bandwidth), or what the row measures where that is not a time.
+    or "fma" (shares of the bandwidth and of the multiply-adds that all threads reach), or what the
+    row measures where that is not a time.
     """
 
     figure: str
@@ -33,8 +44,10 @@ class Case:
     "memory" takes TensorFlow's peak, "growth" the time per element through the C ABI, "import"
     the seconds that fastgen adds to TensorFlow's own import; "fit" trains a model for an epoch of
     `iterations` steps of `shape` images, "generate" draws `shape` images from it. `operation` names
-    an entry of operations.py: inputs, float64 reference and check. `iterations` are those of one
-    timed run.
+    an entry of operations.py: inputs, float64 reference and check. "update" steps the optimizer
+    `operation` of updates.py on variables of `shape`s. `iterations` are those of one timed run;
+    `bytes_per_element` and `flops_per_element` count by the product of `shape`. `forced` times our
+    kernel where dispatch would take stock ops, because they are faster.
     """
 
     name: str
@@ -45,11 +58,13 @@ class Case:
     dtype: str = "float32"
     providers: tuple = COMPILED
     iterations: int = 1
+    rounds: int = 24
+    forced: bool = False
     bytes_per_element: int = 0
+    flops_per_element: int = 0
     bars: tuple = ()
 
 
-# Rows to come: sparsity, gaussian_noise, dropout, optimizer_update, dense, dense_transpose.
 CASES = (
     Case(
         "gaussian_sample_kl_65536x64",
@@ -100,25 +115,6 @@ CASES = (
         bytes_per_element=24,
     ),
     Case(
-        "sigmoid_cross_entropy_65536x784",
-        "BCE with logits, 65536×784",
-        "graph",
-        operation="sigmoid_cross_entropy",
-        shape=(65536, 784),
-        iterations=4,
-        bytes_per_element=12,  # the upstream gradient is 1: backward moves nothing
-        bars=(Bar("keras", 3), Bar("keras_xla", 1.2)),
-    ),
-    Case(
-        "sigmoid_cross_entropy_128x784",
-        "BCE with logits, 128×784",
-        "graph",
-        operation="sigmoid_cross_entropy",
-        shape=(128, 784),
-        iterations=100,
-        bytes_per_element=12,
-    ),
-    Case(
         "gaussian_sample_kl_65536x64_call",
         "sample + KL, 65536×64",
         "call",
@@ -147,6 +143,128 @@ CASES = (
         providers=(*STOCK, *PEERS),
         iterations=50,
         bytes_per_element=32,
+    ),
+    Case(
+        "dense_transpose_4096x4096x512",
+        "dense_transpose + ReLU, 4096×4096→512",
+        "graph",
+        operation="dense_transpose",
+        shape=(4096, 4096, 512),
+        providers=PRODUCTS,
+        iterations=3,
+        rounds=20,
+        flops_per_element=6,
+        bars=(Bar("stock", 1.3),),
+    ),
+    Case(
+        "dense_transpose_64x150x784",
+        "dense_transpose + ReLU, 64×150→784",
+        "graph",
+        operation="dense_transpose",
+        shape=(64, 150, 784),
+        providers=PRODUCTS,
+        iterations=100,
+        forced=True,
+        flops_per_element=6,
+        bars=(Bar("stock", 1.3),),
+    ),
+    Case(
+        "dense_transpose_64x150x784_call",
+        "dense_transpose + ReLU, 64×150→784",
+        "call",
+        operation="dense_transpose",
+        shape=(64, 150, 784),
+        providers=("eager", *PRODUCTS),
+        iterations=20,
+        forced=True,
+        flops_per_element=6,
+    ),
+    Case(
+        "dense_64x784x150",
+        "dense + ReLU, 64×784→150",
+        "graph",
+        operation="dense",
+        shape=(64, 784, 150),
+        providers=PRODUCTS,
+        iterations=100,
+        forced=True,
+        flops_per_element=6,
+    ),
+    Case(
+        "dense_1024x784x300",
+        "dense + ReLU, 1024×784→300",
+        "graph",
+        operation="dense",
+        shape=(1024, 784, 300),
+        providers=PRODUCTS,
+        iterations=10,
+        forced=True,
+        flops_per_element=6,
+    ),
+    Case(
+        "sigmoid_cross_entropy_65536x784",
+        "BCE with logits, 65536×784",
+        "graph",
+        operation="sigmoid_cross_entropy",
+        shape=(65536, 784),
+        iterations=3,
+        rounds=20,
+        bytes_per_element=20,
+        bars=(Bar("keras", 3), Bar("keras_xla", 1.2)),
+    ),
+    Case(
+        "sigmoid_cross_entropy_128x784",
+        "BCE with logits, 128×784",
+        "graph",
+        operation="sigmoid_cross_entropy",
+        shape=(128, 784),
+        iterations=100,
+        bytes_per_element=20,
+    ),
+    Case(
+        "sparsity_4096x300",
+        "KL sparsity, 4096×300",
+        "graph",
+        operation="sparsity",
+        shape=(4096, 300),
+        iterations=8,
+        bytes_per_element=8,
+    ),
+    Case(
+        "gaussian_noise_4096x784",
+        "Gaussian noise, 4096×784",
+        "graph",
+        operation="gaussian_noise",
+        shape=(4096, 784),
+        iterations=8,
+        bytes_per_element=8,
+    ),
+    Case(
+        "dropout_4096x784",
+        "dropout, 4096×784",
+        "graph",
+        operation="dropout",
+        shape=(4096, 784),
+        iterations=8,
+        bytes_per_element=16,
+    ),
+    *(
+        Case(
+            f"optimizer_update_{rule}_{name}",
+            f"{title}, {words}",
+            "update",
+            operation=rule,
+            shape=shapes,
+            providers=("keras", "keras_xla", "torch", "jax"),
+            iterations=iterations,
+            bars=(Bar("keras", 3), Bar("keras_xla", 1)),
+        )
+        for rule, title, name, words, shapes, iterations in (
+            ("rmsprop", "RMSprop", "268k", "12 tensors, 270k parameters", GAN, 100),
+            ("adam", "Adam", "268k", "12 tensors, 270k parameters", GAN, 100),
+            ("nadam", "Nadam", "268k", "12 tensors, 270k parameters", GAN, 100),
+            ("adam", "Adam", "10m", "1 tensor, 10M parameters", ((10_000_000,),), 4),
+        )
     ),
     Case(
         "vae_fit_32",

@@ -28,7 +28,7 @@ class Contender:
         operation = OPERATIONS[case.operation]
         self.provider, self.case = provider, case
         self.run = provider.build(provider.name, case.operation, case.measure)
-        arrays = operation.make(case.shape, case.dtype, operation.upstream)
+        arrays = operation.draw(case.shape, case.dtype, operation.upstream)
         self._arrays, self._inputs = arrays, provider.put(arrays)
 
     def run_numpy(self, iterations, *inputs):
@@ -37,7 +37,7 @@ class Contender:
 
     def check(self):
         case, known = self.case, self.provider.noise
-        noise = known and (lambda i: known(i, case.shape))
+        noise = known and (lambda i: known(case.operation, i, case.shape))
         check(OPERATIONS[case.operation], self.run_numpy, case.shape, case.dtype, noise)
 
     def inputs(self):
@@ -101,7 +101,8 @@ def contenders(case):
     found = []
     for name in ("fused", *case.providers):
         if provider := providers.load(name):
-            found.append(Contender(provider, case))
-            found[-1].check()
+            with fused.backend("fused" if case.forced else None):
+                found.append(Contender(provider, case))
+                found[-1].check()  # traces, so that the path is chosen
     paths = fused.require_fused(before, fused.paths(case.operation))
     return found[0], found[1:], paths

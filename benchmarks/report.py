@@ -26,6 +26,7 @@ NAMES = {
     "stock": "Keras with or without XLA",
 }
 GREEN, GREY, RED = "#0b6e4f", "#9aa5b1", "#c1121f"
+CEILINGS = {"triad": "triad", "fma": "FMA peak"}
 PLACES = {"graph": "in graph", "call": "a call"}
 MODEL = "VAE 784-150-100-[10]-100-150-784"
 
@@ -43,8 +44,8 @@ def times(value):
 
 def requirement(bar):
     """What a bar asks for, in words."""
-    if bar["figure"] == "triad":
-        return f"≥ {bar['at_least']:.0%} of triad"
+    if bar["figure"] in CEILINGS:
+        return f"≥ {bar['at_least']:.0%} of {CEILINGS[bar['figure']]}"
     if "at_most" in bar:
         return f"≤ {bar['at_most']:g}"
     return f"≥ {bar['at_least']:g}× {NAMES[bar['figure']]}"
@@ -59,21 +60,44 @@ def is_op(row):
     return row["measure"] in PLACES
 
 
+def is_update(row):
+    return row["measure"] == "update"
+
+
 def is_model(row):
     return row["measure"] in ("fit", "generate")
+
+
+def is_timed(row):
+    return is_op(row) or is_update(row) or is_model(row)
 
 
 def op_table(rows):
     """A line per timed op: the median of every provider and its ratio to ours."""
     shown = providers_of(rows)
-    header = ["float32, forward + gradients", *(NAMES[name] for name in shown), "of triad", "bars"]
+    header = ["float32, forward + gradients", *(NAMES[name] for name in shown), "share", "bars"]
     lines = [header, ["---"] * len(header)]
     for row in rows:
         cells = [time_cell(row, name) for name in shown]
-        share = f"{row['figures']['triad']['median']:.0%}"
         place = f"{row['title']}, {PLACES[row['measure']]}"
-        lines.append([place, *cells, share, verdict(row)])
+        lines.append([place, *cells, share(row["figures"]), verdict(row)])
     return markdown(lines)
+
+
+def share(figures):
+    """How much of the machine's ceiling, of bandwidth or of multiply-adds, we reach."""
+    shares = [f"{figures[x]['median']:.0%} of {CEILINGS[x]}" for x in CEILINGS if x in figures]
+    return ", ".join(shares)
+
+
+def update_table(rows):
+    """A line per optimizer, as above."""
+    shown = providers_of(rows)
+    header = ["an optimizer's step, float32", *(NAMES[name] for name in shown), "bars"]
+    cells = [
+        [row["title"], *(time_cell(row, name) for name in shown), verdict(row)] for row in rows
+    ]
+    return markdown([header, ["---"] * len(header), *cells])
 
 
 def model_table(rows):
@@ -142,9 +166,10 @@ def caption(results):
 
 def table(results):
     rows = results["rows"]
-    others = [row for row in rows if not (is_op(row) or is_model(row))]
-    kinds = (list(filter(is_op, rows)), op_table), (list(filter(is_model, rows)), model_table)
-    tables = [make(chosen) for chosen, make in (*kinds, (others, other_table)) if chosen]
+    kinds = {is_op: op_table, is_update: update_table, is_model: model_table}
+    kinds[lambda row: not is_timed(row)] = other_table
+    chosen = [(make, [row for row in rows if kind(row)]) for kind, make in kinds.items()]
+    tables = [make(rows) for make, rows in chosen if rows]
     return "\n\n".join([*tables, caption(results)])
 
 
@@ -168,7 +193,7 @@ def draw(results, path):
     """Speed relative to Keras, a panel per timed row; the bars to reach are the red lines."""
     from matplotlib.figure import Figure
 
-    rows = [row for row in results["rows"] if is_op(row) or is_model(row)]
+    rows = [row for row in results["rows"] if is_timed(row)]
     columns = 2
     lines = -(-len(rows) // columns)
     figure = Figure(figsize=(11, 2.5 * lines), layout="constrained")
@@ -215,8 +240,9 @@ def draw_row(ax, row):
         side = "right" if x > reach / 2 else "left"
         ax.text(x, y, words, ha=side, va="center", color=RED, fontsize=8)
     ax.axvline(1, color="#333333", linewidth=0.6, zorder=0)
-    title = f"VAE: {row['title']}" if is_model(row) else f"{row['title']}, {PLACES[row['measure']]}"
-    ax.set_title(title, fontsize=10, loc="left")
+    title = f"VAE: {row['title']}" if is_model(row) else row["title"]
+    place = f", {PLACES[row['measure']]}" if is_op(row) else ""
+    ax.set_title(title + place, fontsize=10, loc="left")
     ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -1,5 +1,7 @@
 """What `fastgen.doctor` prints: the path of every op, or of every part of a model."""
 
+import math
+
 from fastgen import dispatch, native
 
 
@@ -39,8 +41,8 @@ def _op_rows():
     ]
 
 
-def _row(head, op, dtype, device, xla):
-    choice = dispatch.choose(op, dtype, device, xla)
+def _row(head, op, dtype, device, xla, weights=None):
+    choice = dispatch.choose(op, dtype, device, xla, weights)
     place = {"op": op, "device": device, "dtype": dtype}
     return {**head, **place, "path": choice.path, "why": choice.why}
 
@@ -53,15 +55,16 @@ def _model_rows(model):
     if compiled:
         loss, optimizer = model.loss, model.optimizer
         parts += [("loss", x, model.compute_dtype) for x in _flatten(loss) if x is not None]
-        optimizer = getattr(
-            optimizer, "inner_optimizer", optimizer
-        )  # the one that loss scaling wraps
+        # The one that loss scaling wraps, if it does.
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         parts += [("optimizer", optimizer, model.variable_dtype)] if optimizer else []
     rows = []
     for name, part, dtype in parts:
         ops = getattr(part, "fused_ops", ())
         head = {"part": name, "type": part if isinstance(part, str) else _type_name(part)}
-        rows += [_row(head, op, dtype, device, xla) for op in ops]
+        kernel = getattr(part, "kernel", None)  # of a dense layer that has been built
+        weights = None if kernel is None else math.prod(kernel.shape)
+        rows += [_row(head, op, dtype, device, xla, weights) for op in ops]
         if not ops:
             stock = {"op": "", "device": device, "dtype": dtype, "path": "keras", "why": "stock"}
             rows.append({**head, **stock})

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import bench_ops, c_abi, measure, providers, report, results, trainers, vae
+from benchmarks import bench_ops, c_abi, measure, providers, report, results, trainers, updates, vae
 from benchmarks.cases import CASES, PEERS, STOCK, Bar, Case
-from benchmarks.operations import OPERATIONS
+from benchmarks.operations import CORRUPTION, OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE = (33, 10)
+SHAPES = {"dense": (33, 10, 7), "dense_transpose": (33, 10, 7)}
 TIMED = [case for case in CASES if case.measure in ("graph", "call")]
 
 
@@ -35,9 +36,11 @@ def test_names_of_the_cases_are_unique():
 def test_case_is_well_formed(case):
     known = {"fused", *STOCK, *PEERS}
     assert set(case.providers) <= known - {"fused"}
-    assert case.measure in ("graph", "call", "memory", "growth", "import", "fit", "generate")
-    assert case.operation in OPERATIONS or case.measure in ("import", "fit", "generate")
-    measured = {"stock", "triad", "memory", "growth", "seconds", *case.providers}
+    of_ops, of_models = {"graph", "call", "memory", "growth"}, {"fit", "generate", "import"}
+    assert case.measure in {*of_ops, *of_models, "update"}
+    operations = {"update": updates.RULES, **dict.fromkeys(of_ops, OPERATIONS)}
+    assert case.operation in operations.get(case.measure, [""])
+    measured = {"stock", "triad", "fma", "memory", "growth", "seconds", *case.providers}
     for bar in case.bars:
         assert bar.figure in measured
         assert (bar.at_least is None) != (bar.at_most is None)
@@ -49,9 +52,7 @@ def test_case_is_well_formed(case):
 def test_bytes_are_those_of_the_kernels_contract(case):
     header = (ROOT / "csrc" / "kernels" / f"{case.operation}.h").read_text()
     forward, backward = re.search(r"// Bytes: forward (\d+), backward (\d+) an", header).groups()
-    # Backward has nothing to do where it may hand on what forward left.
-    idle = case.operation == "sigmoid_cross_entropy"
-    assert case.bytes_per_element == int(forward) + (0 if idle else int(backward))
+    assert case.bytes_per_element == int(forward) + int(backward)
 
 
 class NumpyProvider:
@@ -60,15 +61,21 @@ class NumpyProvider:
     def __init__(self, spoil=lambda i, outputs: outputs, repeats=lambda iterations: iterations):
         self.spoil, self.repeats, self.known = spoil, repeats, True
 
-    def draw(self, i, shape):
-        return np.random.default_rng(i).standard_normal(shape)
+    def draw(self, operation, i, shape):
+        rng = np.random.default_rng(i)
+        return (
+            rng.random(shape) >= CORRUPTION if operation == "dropout" else self.normal(rng, shape)
+        )
+
+    def normal(self, rng, shape):
+        return rng.standard_normal(shape)
 
     def build(self, name, operation, measure):
-        operation = OPERATIONS[operation]
+        name, operation = operation, OPERATIONS[operation]
 
         def run(iterations, *inputs):
             for i in range(self.repeats(iterations)):
-                noise = (self.draw(i, inputs[0].shape),) if operation.random else ()
+                noise = (self.draw(name, i, inputs[0].shape),) if operation.recover else ()
                 outputs = operation.reference(*(x.astype("float64") for x in inputs), *noise)
                 outputs = [np.asarray(x, "float32") for x in self.spoil(i, outputs)]
                 inputs = operation.next_inputs(inputs, outputs)
@@ -91,7 +98,8 @@ def negate(output):
 
 def case_of(operation, **changes):
     case = next(case for case in TIMED if case.operation == operation)
-    return replace(case, shape=SHAPE, providers=(), **changes)
+    shape = SHAPES.get(operation, SHAPE)
+    return replace(case, shape=shape, providers=(), **changes)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -112,18 +120,18 @@ def test_check_refuses_a_wrong_sign(operation, output, known):
 
 
 class Repeating(NumpyProvider):
-    def draw(self, i, shape):
-        return super().draw(0, shape)
+    def draw(self, operation, i, shape):
+        return super().draw(operation, 0, shape)
 
 
 class RepeatingRows(NumpyProvider):
-    def draw(self, i, shape):
-        return np.broadcast_to(super().draw(i, shape[1:]), shape)
+    def draw(self, operation, i, shape):
+        return np.broadcast_to(super().draw(operation, i, shape[1:]), shape)
 
 
 class Uniform(NumpyProvider):
-    def draw(self, i, shape):
-        return np.random.default_rng(i).uniform(-np.sqrt(3), np.sqrt(3), shape)
+    def normal(self, rng, shape):
+        return rng.uniform(-np.sqrt(3), np.sqrt(3), shape)
 
 
 @pytest.mark.parametrize("wrong", [Repeating, RepeatingRows, Uniform])
@@ -199,6 +207,20 @@ def test_every_provider_passes_its_check(name, operation, how):
     if provider is None:
         pytest.skip(f"{name} is not installed")
     measure.Contender(provider, case_of(operation, measure=how)).check()
+
+
+@pytest.mark.parametrize("rule", updates.RULES)
+@pytest.mark.parametrize("name", ["fused", "keras", "torch", "jax"])
+def test_every_optimizer_passes_its_check(name, rule):
+    if not updates.installed(name):
+        pytest.skip(f"{name} is not installed")
+    updates.build(name, rule, ((3, 7), (7,)))
+
+
+def test_a_wrong_optimizer_is_red_before_it_is_timed(monkeypatch):
+    monkeypatch.setitem(updates.CLASSES, "adam", "Nadam")
+    with pytest.raises(AssertionError, match="keras: adam is not the reference's"):
+        updates.build("keras", "adam", ((3, 7), (7,)))
 
 
 def test_a_composite_is_not_timed_as_fused(monkeypatch):
@@ -329,12 +351,12 @@ def test_an_incomplete_run_leaves_the_results_alone(tmp_path, monkeypatch):
     assert [row["name"] for row in written["rows"]] == [case.name for case in CASES]
 
 
-def test_committed_results_are_rows_of_the_table():
+def test_committed_results_have_the_rows_of_the_table():
     if not report.RESULTS.exists():
         pytest.skip("no run has been committed")
-    names = [row["name"] for row in json.loads(report.RESULTS.read_text())["rows"]]
-    # Rows that are younger than the last complete run are not in it yet.
-    assert names == [case.name for case in CASES if case.name in names]
+    rows = [row["name"] for row in json.loads(report.RESULTS.read_text())["rows"]]
+    # Rows that are new wait for the next complete run.
+    assert rows == [case.name for case in CASES if case.name in rows]
 
 
 def test_the_readme_shows_the_committed_results():

@@ -26,6 +26,7 @@ TABLE = [
         [False, True],
         [False, True],
         [None, "the native libraries have not been built"],
+        [None, 1, 2**21],
     )
 ]
 
@@ -39,8 +40,13 @@ def obstacle(s):
         or s.missing
         or (f"no kernel for {s.dtype}" if s.dtype not in kernel.dtypes else None)
         or (f"no kernel for the {s.device}" if s.device not in kernel.devices else None)
-        or ("stock ops are faster" if s.dtype in kernel.slower and s.backend == "auto" else None)
+        or ("stock ops are faster" if stock_is_faster(kernel, s) else None)
     )
+
+
+def stock_is_faster(kernel, s):
+    small = s.weights is not None and s.weights < kernel.weights
+    return s.backend == "auto" and (small or s.dtype in kernel.slower)
 
 
 @pytest.mark.parametrize("asked", dispatch.BACKENDS)
@@ -54,7 +60,7 @@ def test_table(asked):
         elif asked == COMPOSITE:
             assert (path, why, warn) == (COMPOSITE, "FASTGEN_BACKEND=composite", False)
         elif obstacle(s) is None:
-            assert (path, why, warn) == (FUSED, "kernel", False)
+            assert (path, why.partition(",")[0], warn) == (FUSED, "kernel", False)
         else:
             assert path == (REFUSED if asked == FUSED else COMPOSITE)
             assert obstacle(s) in why
@@ -68,6 +74,16 @@ def test_table(asked):
 DIFFERENTIABLE = {name for name, kernel in dispatch.KERNELS.items() if kernel.differentiable}
 # Their gradient is what arrives, or the op itself.
 WITHOUT_A_GRADIENT_OP = {"gaussian_noise", "dropout"}
+
+
+@pytest.mark.parametrize(("units", "path"), [(512, FUSED), (511, COMPOSITE)])
+def test_dense_takes_the_faster_path(monkeypatch, units, path):
+    monkeypatch.delenv("FASTGEN_BACKEND", raising=False)
+    layer = fastgen.layers.FusedDense(units)
+    model = keras.Sequential([keras.Input([4096]), layer])
+    assert path_of(lambda: model(tf.ones([2, 4096])), "dense") == {path}
+    (row,) = (row for row in fastgen.doctor(model) if row["op"] == "dense")
+    assert row["path"] == path and (path == FUSED or "2,097,152 weights" in row["why"])
 
 
 def test_kernels_are_ops():

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.operations import OPERATIONS
+from benchmarks.operations import CORRUPTION, OPERATIONS, SPARSITY
 from benchmarks.providers import Provider, repeat_calls
 
 KEY = jax.random.key(20)
@@ -26,15 +26,45 @@ def gaussian_sample_kl(i, mean, log_var):
     return *gaussian_sample(i, mean, log_var), *gaussian_kl(i, mean, log_var)
 
 
+def dense(i, x, kernel, bias):
+    return (jax.nn.relu(x @ kernel + bias),)
+
+
+def dense_transpose(i, x, kernel, bias):
+    return dense(i, x, kernel.T, bias)
+
+
 def sigmoid_cross_entropy(i, targets, logits):
-    return (jnp.mean(jnp.logaddexp(0, logits) - logits * targets),)
+    return (jnp.mean(jax.nn.softplus(logits) - targets * logits, axis=-1),)
+
+
+def sparsity(i, activations):
+    p, q = SPARSITY, jnp.mean(activations, axis=0)
+    return (jnp.sum(p * jnp.log(p / q) + (1 - p) * jnp.log((1 - p) / (1 - q))),)
+
+
+def gaussian_noise(i, x):
+    return (x + CORRUPTION * draw(i, x.shape),)
+
+
+def keep(i, shape):
+    return jax.random.bernoulli(jax.random.fold_in(KEY, i), 1 - CORRUPTION, shape)
+
+
+def dropout(i, x):
+    return (jnp.where(keep(i, x.shape), x / (1 - CORRUPTION), 0.0),)
 
 
 FORWARD = {
     "gaussian_sample": gaussian_sample,
     "gaussian_kl": gaussian_kl,
     "gaussian_sample_kl": gaussian_sample_kl,
+    "dense": dense,
+    "dense_transpose": dense_transpose,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
+    "sparsity": sparsity,
+    "gaussian_noise": gaussian_noise,
+    "dropout": dropout,
 }
 
 
@@ -43,12 +73,14 @@ def build(name, operation, measure):
     operation = OPERATIONS[operation]
 
     def step(i, *inputs):
-        arguments, upstream = operation.split(inputs)
-        outputs, pull_back = jax.vjp(
-            lambda *leaves: forward(i, *operation.arguments(arguments, leaves)),
-            *operation.leaves(arguments),
-        )
-        return *outputs, *pull_back(upstream)
+        inputs, at, upstream = operation.split(inputs)
+
+        def of_leaves(*leaves):
+            named = dict(zip(at, leaves, strict=True))
+            return forward(i, *(named.get(j, x) for j, x in enumerate(inputs)))
+
+        outputs, pull_back = jax.vjp(of_leaves, *(inputs[j] for j in at))
+        return *outputs, *pull_back(tuple(upstream))
 
     def loop(iterations, *inputs):
         def body(i, outputs):
@@ -73,8 +105,8 @@ def get(outputs):
     return tuple(np.asarray(output) for output in outputs)
 
 
-def noise(i, shape):
-    return np.asarray(draw(i, shape))
+def noise(operation, i, shape):
+    return np.asarray((keep if operation == "dropout" else draw)(i, shape))
 
 
 VERSION = f"jax {jax.__version__}"

@@ -1,8 +1,9 @@
 """PyTorch, eager and compiled, with autograd as its users write it."""
 
 import torch
+from torch.nn import functional
 
-from benchmarks.operations import OPERATIONS
+from benchmarks.operations import CORRUPTION, OPERATIONS, SPARSITY
 from benchmarks.providers import THREADS, Provider, repeat_calls
 
 torch.set_num_threads(THREADS)
@@ -20,29 +21,58 @@ def gaussian_sample_kl(mean, log_var):
     return *gaussian_sample(mean, log_var), *gaussian_kl(mean, log_var)
 
 
+def dense(x, kernel, bias):
+    return (functional.relu(torch.addmm(bias, x, kernel)),)
+
+
+def dense_transpose(x, kernel, bias):
+    return (functional.relu(functional.linear(x, kernel, bias)),)
+
+
 def sigmoid_cross_entropy(targets, logits):
-    return (torch.nn.functional.binary_cross_entropy_with_logits(logits, targets),)
+    entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (entropy.mean(dim=-1),)
+
+
+def sparsity(activations):
+    p, q = SPARSITY, activations.mean(dim=0)
+    return ((p * torch.log(p / q) + (1 - p) * torch.log((1 - p) / (1 - q))).sum(),)
+
+
+def gaussian_noise(x):
+    return (x + CORRUPTION * torch.randn_like(x),)
+
+
+def dropout(x):
+    return (functional.dropout(x, CORRUPTION),)
 
 
 FORWARD = {
     "gaussian_sample": gaussian_sample,
     "gaussian_kl": gaussian_kl,
     "gaussian_sample_kl": gaussian_sample_kl,
+    "dense": dense,
+    "dense_transpose": dense_transpose,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
+    "sparsity": sparsity,
+    "gaussian_noise": gaussian_noise,
+    "dropout": dropout,
 }
 
 
 def build(name, operation, measure):
     """The same run for "graph" and "call": PyTorch has no loop inside a graph."""
-    forward, operation = FORWARD[operation], OPERATIONS[operation]
+    forward = FORWARD[operation]
     if name == "torch_compile":
         forward = torch.compile(forward, dynamic=False)
 
+    operation = OPERATIONS[operation]
+
     def step(i, *inputs):
-        arguments, upstream = operation.split(inputs)
-        leaves = tuple(x.detach().requires_grad_() for x in operation.leaves(arguments))
-        outputs = forward(*operation.arguments(arguments, leaves))
-        gradients = torch.autograd.grad(outputs, leaves, upstream)
+        inputs, at, upstream = operation.split(inputs)
+        inputs = [x.detach().requires_grad_(j in at) for j, x in enumerate(inputs)]
+        outputs = forward(*inputs)
+        gradients = torch.autograd.grad(outputs, [inputs[j] for j in at], upstream)
         return *(output.detach() for output in outputs), *gradients
 
     return repeat_calls(step, operation)

@@ -25,8 +25,8 @@ class Provider:
 
     `build(name, operation, measure)` returns `run(iterations, *inputs) -> outputs` on the
     provider's own tensors, which has finished when it returns. `put` and `get` convert from and
-    to NumPy; with `donates`, a run consumes its inputs. `noise(i, shape)` gives the standard
-    normals of repetition i, where they can be had from elsewhere.
+    to NumPy; with `donates`, a run consumes its inputs. `noise(operation, i, shape)` gives
+    the noise of repetition i, where it can be had from elsewhere.
     """
 
     name: str

@@ -1,36 +1,32 @@
 """Ours: fastgen.ops, called as a model calls them."""
 
+import contextlib
 import os
 
 import tensorflow as tf
 
 import fastgen
+from benchmarks.operations import CORRUPTION, SPARSITY
 from benchmarks.providers import Provider, stock
+from fastgen import ops
 
 SEED = 20
 
 
-def gaussian_sample(i, mean, log_var):
-    return (fastgen.ops.gaussian_sample(mean, log_var, tf.stack([SEED, i])),)
-
-
-def gaussian_kl(i, mean, log_var):
-    return (fastgen.ops.gaussian_kl(mean, log_var),)
-
-
-def gaussian_sample_kl(i, mean, log_var):
-    return fastgen.ops.gaussian_sample_kl(mean, log_var, tf.stack([SEED, i]))
-
-
-def sigmoid_cross_entropy(i, targets, logits):
-    return (fastgen.ops.sigmoid_cross_entropy(targets, logits, reduction="mean"),)
+def seed(i):
+    return tf.stack([SEED, i])
 
 
 FORWARD = {
-    "gaussian_sample": gaussian_sample,
-    "gaussian_kl": gaussian_kl,
-    "gaussian_sample_kl": gaussian_sample_kl,
-    "sigmoid_cross_entropy": sigmoid_cross_entropy,
+    "gaussian_sample": lambda i, *x: (ops.gaussian_sample(*x, seed(i)),),
+    "gaussian_kl": lambda i, *x: (ops.gaussian_kl(*x),),
+    "gaussian_sample_kl": lambda i, *x: ops.gaussian_sample_kl(*x, seed(i)),
+    "dense": lambda i, *x: (ops.dense(*x, activation="relu"),),
+    "dense_transpose": lambda i, *x: (ops.dense_transpose(*x, activation="relu"),),
+    "sigmoid_cross_entropy": lambda i, *x: (ops.sigmoid_cross_entropy(*x, reduction="row"),),
+    "sparsity": lambda i, x: (ops.sparsity(x, SPARSITY, "kl"),),
+    "gaussian_noise": lambda i, x: (ops.gaussian_noise(x, CORRUPTION, seed(i)),),
+    "dropout": lambda i, x: (ops.dropout(x, CORRUPTION, seed(i)),),
 }
 
 
@@ -38,14 +34,27 @@ def build(name, operation, measure):
     return stock.build_step(FORWARD[operation], operation, measure)
 
 
-def noise(i, shape):
-    return tf.random.stateless_normal(shape, [SEED, i]).numpy()
+def noise(operation, i, shape):
+    if operation == "dropout":
+        return tf.random.stateless_uniform(shape, seed(i)).numpy() >= CORRUPTION
+    return tf.random.stateless_normal(shape, seed(i)).numpy()
+
+
+@contextlib.contextmanager
+def backend(name):
+    """FASTGEN_BACKEND for a while; None leaves it as it is."""
+    before = os.environ.get("FASTGEN_BACKEND")
+    os.environ["FASTGEN_BACKEND"] = name or before or "auto"
+    try:
+        yield
+    finally:
+        os.environ["FASTGEN_BACKEND"] = before or "auto"
 
 
 def paths(operation):
     """Which paths the op and its gradient took so far, and how often."""
-    ends = ("", "_grad", "_from_slope_grad")
     counts = fastgen.stats()
+    ends = ("", "_grad", "_from_slope_grad")
     return {op: counts[op] for op in (operation + end for end in ends) if op in counts}
 
 

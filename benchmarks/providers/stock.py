@@ -1,9 +1,9 @@
-"""Stock TensorFlow and Keras: as their books and documents write the ops."""
+"""Stock TensorFlow and Keras: layers and losses as Keras or the books have them."""
 
 import keras
 import tensorflow as tf
 
-from benchmarks.operations import OPERATIONS
+from benchmarks.operations import CORRUPTION, OPERATIONS, SPARSITY
 from benchmarks.providers import Provider, repeat_calls
 
 
@@ -19,27 +19,55 @@ def gaussian_sample_kl(i, mean, log_var):
     return *gaussian_sample(i, mean, log_var), *gaussian_kl(i, mean, log_var)
 
 
+def dense(i, x, kernel, bias, transposed=False):
+    # As Keras' layer: the form that TensorFlow fuses.
+    return (tf.nn.relu(tf.nn.bias_add(tf.matmul(x, kernel, transpose_b=transposed), bias)),)
+
+
+def dense_transpose(i, x, kernel, bias):
+    return dense(i, x, kernel, bias, transposed=True)
+
+
 def sigmoid_cross_entropy(i, targets, logits):
-    return (tf.reduce_mean(keras.losses.binary_crossentropy(targets, logits, from_logits=True)),)
+    return (keras.losses.binary_crossentropy(targets, logits, from_logits=True),)
+
+
+def sparsity(i, activations):
+    p, q = SPARSITY, tf.reduce_mean(activations, axis=0)
+    divergence = keras.losses.kl_divergence
+    return (tf.reduce_sum(divergence(p, q[:, None]) + divergence(1 - p, 1 - q[:, None])),)
+
+
+def gaussian_noise(i, x):
+    return (x + keras.random.normal(tf.shape(x), stddev=CORRUPTION),)
+
+
+def dropout(i, x):
+    return (tf.nn.dropout(x, CORRUPTION),)
 
 
 FORWARD = {
     "gaussian_sample": gaussian_sample,
     "gaussian_kl": gaussian_kl,
     "gaussian_sample_kl": gaussian_sample_kl,
+    "dense": dense,
+    "dense_transpose": dense_transpose,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
+    "sparsity": sparsity,
+    "gaussian_noise": gaussian_noise,
+    "dropout": dropout,
 }
 
 
 def with_gradients(forward, operation):
-    """The step that is timed: `forward(i, *arguments)` and its gradients."""
+    """The step that is timed: `forward(i, *inputs)` and the gradients of its leaves."""
 
     def step(i, *inputs):
-        arguments, upstream = operation.split(inputs)
-        leaves = operation.leaves(arguments)
+        inputs, at, upstream = operation.split(inputs)
+        leaves = [inputs[j] for j in at]
         with tf.GradientTape() as tape:
             tape.watch(leaves)
-            outputs = forward(i, *arguments)
+            outputs = forward(i, *inputs)
         return *outputs, *tape.gradient(outputs, leaves, upstream)
 
     return step

@@ -121,12 +121,14 @@ FG_INLINE void for_random(const VectorPhilox& philox, int64_t first, int64_t siz
   }
 }
 
+// Philox blocks that are drawn side by side.
+constexpr int kBlocks = kBytes == 64 ? 4 : 2;
+
 // Calls body(index, eps, lanes) over [0, size) with the noise of elements first + index.
 template <class T, class Body>
 FG_INLINE void for_noise(const VectorPhilox& philox, int64_t first, int64_t size,
                          const Body& body) {
   typedef typename Compute<T>::type V;
-  constexpr int kBlocks = kBytes == 64 ? 4 : 2;
   for_random<T>(
       philox, first, size,
       [](const auto* u, const auto* v, auto* out) { box_muller<V, kBlocks>(u, v, out); }, body);
@@ -138,7 +140,6 @@ FG_INLINE void for_random_bits(const VectorPhilox& philox, int64_t first, int64_
                                const Body& body) {
   typedef typename Compute<T>::type V;
   typedef typename Lanes<V>::Uint Uint;
-  constexpr int kBlocks = kBytes == 64 ? 4 : 2;
   for_random<T>(
       philox, first, size,
       [](const Uint* u, const Uint* v, auto* out) {

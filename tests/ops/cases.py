@@ -188,8 +188,6 @@ OPS = {
     "dropout": _noise(ops.dropout, ops.dropout_composite, 0.25, _dropped),
     "sparsity": _sparsity(),
     "sigmoid_cross_entropy": _cross_entropy(),
-}
-OPS |= {
     "dense": _dense(ops.dense, ops.dense_composite, False, "silu"),
     "dense_transpose": _dense(ops.dense_transpose, ops.dense_transpose_composite, True, "tanh"),
 }

@@ -38,7 +38,9 @@ with_seed = pytest.mark.parametrize("name", SEEDED)
 
 def parameters(shape, dtype):
     """A mean and a log_var."""
-    draws = (np.random.default_rng([key, *np.atleast_1d(shape)]).standard_normal(shape) for key in (1, 2))
+    draws = (
+        np.random.default_rng([key, *np.atleast_1d(shape)]).standard_normal(shape) for key in (1, 2)
+    )
     return tuple(tf.constant(x, dtype) for x in draws)
 
 
