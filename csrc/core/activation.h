@@ -34,7 +34,7 @@ namespace fastgen {
 namespace FASTGEN_TARGET {
 
 constexpr double kSeluScale = 1.0507009873554804934, kSeluAlpha = 1.6732632423543772848;
-constexpr double kLeakySlope = 0.2;
+constexpr double kLeakySlope = 0.2f;  // an attribute of float32 in TensorFlow
 // gelu_tanh(z) = z sigmoid(2 u), u = sqrt(2 / pi) (z + 0.044715 z^3).
 constexpr double kGeluSlope = 1.5957691216057307117, kGeluCubic = 0.044715;
 

@@ -198,7 +198,9 @@ FG_INLINE F32 scale(F32 x, F32 n) {
   return _mm512_scalef_ps(x, n);
 #else
   // Two factors, since 2^128 is no float but a mantissa below 1 may still need it.
-  const I32 e = __builtin_convertvector(n, I32), half = e >> 1;
+  // Shifted and added unsigned, for a NaN may become any number.
+  const I32 whole = __builtin_convertvector(n, I32);
+  const U32 e = (U32)whole, half = (U32)(whole >> 1);
   return x * (F32)((half + 127) << 23) * (F32)((e - half + 127) << 23);
 #endif
 }
@@ -208,8 +210,9 @@ FG_INLINE F64 scale(F64 x, F64 n) {
 #else
   // The mantissa of 1.5 * 2^52 + n ends in n: conversions to int64 would need AVX-512.
   const F64 magic = splat<F64>(0x1.8p52);
-  const I64 e = (I64)(n + magic) - (I64)magic;
-  const I64 half = (I64)((U64)(e + 2048) >> 1) - 1024;  // e >> 1, for want of that shift
+  // Unsigned, for a NaN's bits may be any number.
+  const U64 e = (U64)(n + magic) - (U64)magic;
+  const U64 half = ((e + 2048) >> 1) - 1024;  // e >> 1 of a signed e
   return x * (F64)((half + 1023) << 52) * (F64)((e - half + 1023) << 52);
 #endif
 }
