@@ -44,8 +44,9 @@ class Case:
     "memory" takes TensorFlow's peak, "growth" the time per element through the C ABI, "import"
     the seconds that fastgen adds to TensorFlow's own import; "fit" trains a model for an epoch of
     `iterations` steps of `shape` images, "generate" draws `shape` images from it. `operation` names
-    an entry of operations.py: inputs, float64 reference and check. "update" steps the optimizer
-    `operation` of updates.py on variables of `shape`s. `iterations` are those of one timed run;
+    an entry of operations.py: inputs, float64 reference and check. "update" times
+    optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. `iterations`
+    are those of one timed run;
     `bytes_per_element` and `flops_per_element` count by the product of `shape`. `forced` times our
     kernel where dispatch would take stock ops, because they are faster.
     """

@@ -24,11 +24,20 @@ def doctor(model=None):
 
     Raises:
         ImportError: without TensorFlow; says what to install.
+        TypeError: if it is no model.
     """
     native.require_tensorflow("fastgen.doctor")
+    _check(model)
     rows = _op_rows() if model is None else _model_rows(model)
     print_table(_title(model), rows)
     return rows
+
+
+def _check(model):
+    import keras
+
+    if model is not None and not isinstance(model, keras.Model):
+        raise TypeError(f"doctor: model must be None or a Keras model. Received: {model!r}")
 
 
 def _op_rows():
@@ -41,8 +50,8 @@ def _op_rows():
     ]
 
 
-def _row(head, op, dtype, device, xla, weights=None):
-    choice = dispatch.choose(op, dtype, device, xla, weights)
+def _row(head, op, dtype, device, xla, size=None):
+    choice = dispatch.choose(op, dtype, device, xla, size)
     place = {"op": op, "device": device, "dtype": dtype}
     return {**head, **place, "path": choice.path, "why": choice.why}
 
@@ -54,7 +63,9 @@ def _model_rows(model):
     parts = [(x.name, x, x.compute_dtype) for x in model._flatten_layers(include_self=False)]
     if compiled:
         loss, optimizer = model.loss, model.optimizer
-        parts += [("loss", x, model.compute_dtype) for x in _flatten(loss) if x is not None]
+        dtype = model.compute_dtype
+        losses = [x for x in _flatten(loss) if x is not None]
+        parts += [("loss", x, getattr(x, "dtype", None) or dtype) for x in losses]
         # The one that loss scaling wraps, if it does.
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         parts += [("optimizer", optimizer, model.variable_dtype)] if optimizer else []
@@ -63,12 +74,18 @@ def _model_rows(model):
         ops = getattr(part, "fused_ops", ())
         head = {"part": name, "type": part if isinstance(part, str) else _type_name(part)}
         kernel = getattr(part, "kernel", None)  # of a dense layer that has been built
-        weights = None if kernel is None else math.prod(kernel.shape)
-        rows += [_row(head, op, dtype, device, xla, weights) for op in ops]
+        size = None if kernel is None else (_batch(part), math.prod(kernel.shape))
+        rows += [_row(head, op, dtype, device, xla, size) for op in ops]
         if not ops:
             stock = {"op": "", "device": device, "dtype": dtype, "path": "keras", "why": "stock"}
             rows.append({**head, **stock})
     return rows
+
+
+def _batch(layer):
+    """The number of rows that a layer was built for; 0 where any will do."""
+    shape = getattr(layer.input, "shape", ()) if getattr(layer, "_inbound_nodes", ()) else ()
+    return math.prod(n or 0 for n in shape[:-1]) if shape else 0
 
 
 def _flatten(loss):

@@ -23,21 +23,21 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 class Kernel(NamedTuple):
     """What a fused op can do; its gradient op, if it has one, can do the same.
 
-    In the dtypes of `slower`, and where the kernel matrix has fewer weights than `weights`, stock
-    ops are faster, and are taken unless FASTGEN_BACKEND=fused.
+    In the dtypes of `slower`, and below `least` rows and weights of a matrix, stock ops are faster,
+    and are taken unless FASTGEN_BACKEND=fused.
     """
 
     dtypes: tuple = FLOATS
     devices: tuple = ("CPU",)
     differentiable: bool = True
     slower: tuple = ()
-    weights: int = 0
+    least: tuple = (0, 0)
 
 
 # Stock products of 16-bit floats run in the CPU's own instructions for them; ours in float32.
 # Forward and gradients in a graph, two threads, times stock: 1.2 at 4096 x 4096 -> 512; 0.9 at
 # 64 x 150 -> 784 and 1024 x 784 -> 300, 0.5 at 64 x 784 -> 150, where oneDNN needs no packing.
-DENSE = Kernel(slower=("float16", "bfloat16"), weights=2**21)
+DENSE = Kernel(slower=("float16", "bfloat16"), least=(1024, 2**21))
 KERNELS = {
     "dense": DENSE,
     "dense_transpose": DENSE,
@@ -62,7 +62,7 @@ class Situation(NamedTuple):
     portable: bool = False
     xla: bool = False
     missing: str | None = None  # why the native library is not there
-    weights: int | None = None  # of the kernel matrix, where it is known
+    size: tuple | None = None  # rows and weights that a product has; 0: not known
 
 
 class Choice(NamedTuple):
@@ -84,7 +84,7 @@ def decide(situation):
         A `Choice` whose path is `"fused"`, `"composite"` or, when `FASTGEN_BACKEND=fused` asks
         for what cannot be had, `"refused"`.
     """
-    op, dtype, device, backend, portable, xla, missing, weights = situation
+    op, dtype, device, backend, portable, xla, missing, size = situation
     kernel = KERNELS.get(op.removesuffix("_grad").removesuffix("_from_slope"))
     if portable:
         return Choice(COMPOSITE, "inside fastgen.portable()")
@@ -102,15 +102,23 @@ def decide(situation):
         choice = Choice(COMPOSITE, f"no kernel for the {device}", warn=True)
     elif dtype in kernel.slower and backend != FUSED:
         return Choice(COMPOSITE, f"stock ops are faster in {dtype}")
-    elif weights is not None and weights < kernel.weights and backend != FUSED:
-        return Choice(COMPOSITE, f"stock ops are faster below {kernel.weights:,} weights")
+    elif size is not None and backend != FUSED and _below(size, kernel.least):
+        return Choice(COMPOSITE, f"stock ops are faster below {_in_words(kernel.least)}")
     else:
-        return Choice(FUSED, "kernel" + _condition(kernel, weights))
+        asked_in_general = size is None and any(kernel.least)
+        return Choice(
+            FUSED, f"kernel, from {_in_words(kernel.least)} on" if asked_in_general else "kernel"
+        )
     return choice._replace(path=REFUSED, warn=False) if backend == FUSED else choice
 
 
-def _condition(kernel, weights):
-    return f", from {kernel.weights:,} weights on" if kernel.weights and weights is None else ""
+def _below(size, least):
+    return any(n < limit for n, limit in zip(size, least, strict=True))
+
+
+def _in_words(least):
+    rows, weights = least
+    return f"{rows:,} rows and {weights:,} weights"
 
 
 _lock = threading.Lock()
@@ -178,7 +186,7 @@ def on_device_of_op(gradient):
     return placed
 
 
-def choose(op, dtype, device=None, xla=None, weights=None):
+def choose(op, dtype, device=None, xla=None, size=None):
     """`decide` in the present situation, without counting or warning."""
     asked = backend()
     missing = None if asked == COMPOSITE or _portable_depth else _missing_library()
@@ -191,23 +199,23 @@ def choose(op, dtype, device=None, xla=None, weights=None):
             _portable_depth > 0,
             inside_xla() if xla is None else xla,
             missing,
-            weights,
+            size,
         )
     )
 
 
-def fused_op(op, dtype, weights=None):
+def fused_op(op, dtype, size=None):
     """The raw fused op to call, or None when the composite is to be used.
 
     Args:
         op: name of an op in `KERNELS`, or of its gradient op (`NAME_grad`).
         dtype: a `tf.DType`.
-        weights: number of elements of the kernel matrix, for ops that have one of known size.
+        size: `(rows, weights)` of a matrix product, 0 for what is not known; else None.
 
     Raises:
         RuntimeError: under `FASTGEN_BACKEND=fused`, when there is no fused op to be had.
     """
-    choice = choose(op, dtype.name, weights=weights)
+    choice = choose(op, dtype.name, size=size)
     if choice.path == REFUSED:
         raise RuntimeError(
             f"{op}: FASTGEN_BACKEND=fused asks for the kernel, which cannot be had: "

@@ -26,7 +26,7 @@ TABLE = [
         [False, True],
         [False, True],
         [None, "the native libraries have not been built"],
-        [None, 1, 2**21],
+        [None, (1, 2**21), (1024, 2**21)],
     )
 ]
 
@@ -45,7 +45,7 @@ def obstacle(s):
 
 
 def stock_is_faster(kernel, s):
-    small = s.weights is not None and s.weights < kernel.weights
+    small = s.size is not None and (s.size[0] < kernel.least[0] or s.size[1] < kernel.least[1])
     return s.backend == "auto" and (small or s.dtype in kernel.slower)
 
 
@@ -76,14 +76,22 @@ DIFFERENTIABLE = {name for name, kernel in dispatch.KERNELS.items() if kernel.di
 WITHOUT_A_GRADIENT_OP = {"gaussian_noise", "dropout"}
 
 
-@pytest.mark.parametrize(("units", "path"), [(512, FUSED), (511, COMPOSITE)])
-def test_dense_takes_the_faster_path(monkeypatch, units, path):
+@pytest.mark.parametrize(
+    ("rows", "units", "path"), [(1024, 512, FUSED), (1023, 512, COMPOSITE), (1024, 511, COMPOSITE)]
+)
+def test_dense_takes_the_faster_path(monkeypatch, rows, units, path):
     monkeypatch.delenv("FASTGEN_BACKEND", raising=False)
     layer = fastgen.layers.FusedDense(units)
-    model = keras.Sequential([keras.Input([4096]), layer])
-    assert path_of(lambda: model(tf.ones([2, 4096])), "dense") == {path}
+    model = keras.Sequential([keras.Input([4096], batch_size=rows), layer])
+    assert path_of(lambda: model(tf.ones([rows, 4096])), "dense") == {path}
     (row,) = (row for row in fastgen.doctor(model) if row["op"] == "dense")
     assert row["path"] == path and (path == FUSED or "2,097,152 weights" in row["why"])
+
+
+@pytest.mark.parametrize("thing", ["model", keras.layers.Dense(2)], ids=["text", "layer"])
+def test_doctor_wants_a_model(thing):
+    with pytest.raises(TypeError, match="doctor: model must be None or a Keras model. Received"):
+        fastgen.doctor(thing)
 
 
 def test_kernels_are_ops():

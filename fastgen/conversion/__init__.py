@@ -37,7 +37,7 @@ def convert(model, *, corruption=False, verbose=True):
         model: functional or Sequential Keras model, perhaps with other models in it. Of a
             subclassed one, whose layers its own code calls, only loss and optimizer are replaced.
         corruption: whether `GaussianNoise` and `Dropout` become `fastgen.layers.Corruption`. Its
-            noise is Keras' own, except inside XLA.
+            noise is Keras' own, except inside XLA and the dropout of 16-bit floats.
         verbose: whether to print what was replaced, and what was left and why.
 
     Returns:

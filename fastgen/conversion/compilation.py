@@ -1,11 +1,9 @@
 """Compiles the copy of a model as the model is compiled, with our loss and our optimizer."""
 
-import importlib
-
 import keras
 from keras.src.trainers.trainer import Trainer
 
-from fastgen import optimizers
+from fastgen import losses, optimizers
 from fastgen.conversion.substitution import NONE, OURS
 
 ROOMS = {"loss": "losses", "optimizer": "optimizers"}
@@ -66,11 +64,11 @@ def _compile_by_config(model, copy, optimizer):
 
 def _copy_loss(loss):
     """Our loss for Keras' own binary cross-entropy, else the same; and why."""
-    ours = _fastgen_class("losses", "BinaryCrossentropy")
+    ours = losses.BinaryCrossentropy
     known = keras.losses.get(loss) if isinstance(loss, str) else loss
-    if ours is not None and type(known) is keras.losses.BinaryCrossentropy:
-        return ours.from_config(known.get_config()), ""
-    if ours is not None and known is keras.losses.binary_crossentropy:
+    if type(known) is keras.losses.BinaryCrossentropy:
+        return ours.from_config({**known.get_config(), "dtype": known.dtype}), ""
+    if known is keras.losses.binary_crossentropy:
         return ours(), ""
     module = getattr(known, "__module__", "") or ""
     return loss, OURS if module.startswith("fastgen.") else NONE
@@ -130,13 +128,6 @@ def _copy_of(variable, variables):
 
 def _inner(optimizer):
     return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def _fastgen_class(module, name):
-    try:
-        return getattr(importlib.import_module(f"fastgen.{module}"), name, None)
-    except ModuleNotFoundError:
-        return None
 
 
 def _name(part):

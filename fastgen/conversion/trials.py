@@ -35,11 +35,14 @@ def is_dense_transpose(layer):
     numbers = np.random.default_rng(0)
     values = {id(v): numbers.normal(size=v.shape).astype(v.dtype) for v in layer.variables}
     x = numbers.normal(size=(5, kernel.shape[1])).astype(layer.compute_dtype)
-    y = _call(layer, x, values)
     z = x @ values.get(id(kernel), kernel.numpy()).T + sum(values[id(v)] for v in own)
     activation = getattr(layer, "activation", None) or keras.activations.linear
     expected = np.array(activation(tf.constant(z)))
-    return y is not None and y.shape == expected.shape and np.allclose(y, expected, tolerance)
+    found = [_call(layer, x, values, training) for training in (False, True)]
+    return all(
+        y is not None and y.shape == expected.shape and np.allclose(y, expected, tolerance)
+        for y in found
+    )
 
 
 def why_not_sampling(layer):

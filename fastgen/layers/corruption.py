@@ -21,7 +21,8 @@ class Corruption(Seeded):
       `1 / (1 - amount)`, as `keras.layers.Dropout(amount)`.
 
     Made in one pass, and never stored. With the same `seed` the numbers are those of the Keras
-    layer. Each replica of a `tf.distribute` strategy draws its own.
+    layer, but for the dropout of 16-bit floats, whose mask is another. Each replica of a
+    `tf.distribute` strategy draws its own.
 
     Example:
     >>> import numpy as np

@@ -63,6 +63,8 @@ def with_logits(op, inputs, kernel, bias, activation):
         activation: function.
     """
     kernel = tf.convert_to_tensor(kernel)  # a variable, in the compute dtype
+    if not inputs.dtype.is_floating:  # Keras promotes integers
+        inputs = tf.cast(inputs, kernel.dtype)
     bias = None if bias is None else tf.convert_to_tensor(bias)
     if activation in (keras.activations.sigmoid, keras.activations.softmax):
         return activation(op(inputs, kernel, bias))

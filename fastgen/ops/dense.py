@@ -61,7 +61,8 @@ def layer(op, x, kernel, bias, activation):
     transposed = op == "dense_transpose"
     x, kernel, bias = arguments.matmul(op, x, kernel, bias, inputs_axis=int(transposed))
     name, function = activations.resolve(op, activation)
-    fused = dispatch.fused_op(op, x.dtype, kernel.shape.num_elements())
+    rows = x.shape[:-1].num_elements() if x.shape.rank else None
+    fused = dispatch.fused_op(op, x.dtype, (rows or 0, kernel.shape.num_elements() or 0))
     if fused is None:
         with tf.name_scope(op):
             return function(affine(x, kernel, bias, transposed))

@@ -96,10 +96,18 @@ class FusedUpdate:
             **self._accumulation(places),
         )
         if done:
-            for variable in variables:
-                if variable.constraint is not None:
-                    variable.assign(variable.constraint(variable))
+            self._constrain(grads, [v for v in variables if v.constraint is not None])
         return done
+
+    def _constrain(self, grads, variables):
+        def constrain():
+            for variable in variables:
+                variable.assign(variable.constraint(variable))
+
+        if variables and self.loss_scale_factor:  # a step that was skipped leaves all as it is
+            tf.cond(_finite(grads), constrain, lambda: None)
+        else:
+            constrain()
 
     def _clip(self):
         for name, bound in (

@@ -281,7 +281,6 @@ def test_a_model_that_is_not_built():
     ids=["name", "class", "function", "instance"],
 )
 def test_binary_cross_entropy(loss):
-    pytest.importorskip("fastgen.losses")
     model = sequence(keras.layers.Dense(6, "sigmoid"))
     model.compile("sgd", loss, run_eagerly=True)
     fast = fastgen.convert(model, verbose=False)
@@ -290,8 +289,13 @@ def test_binary_cross_entropy(loss):
     np.testing.assert_allclose(*(m.evaluate(X, X, verbose=0) for m in (fast, model)), rtol=1e-5)
 
 
+def test_dtype_of_a_loss():
+    model = sequence(keras.layers.Dense(6, "sigmoid"))
+    model.compile("sgd", keras.losses.BinaryCrossentropy(dtype="float64"))
+    assert fastgen.convert(model, verbose=False).loss.dtype == "float64"
+
+
 def test_losses_of_several_outputs():
-    pytest.importorskip("fastgen.losses")
     model = models.branches()
     model.compile("sgd", {"c": "mse", "d": "bce"}, loss_weights={"c": 1.0, "d": 2.0})
     fast = fastgen.convert(model, verbose=False)

@@ -19,6 +19,15 @@ def tied(**kwargs):
     return DenseTranspose(dense, **kwargs)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "bool"])
+def test_integers_become_floats_as_in_dense(dtype):
+    x = (np.abs(X) > 0.5).astype(dtype)
+    for layer in (FusedDense(3), tied()):
+        y = layer(x)
+        assert y.dtype == "float32"
+        assert_close(y, layer(x.astype("float32")), "float32")
+
+
 def test_arguments_and_config_are_those_of_dense():
     theirs = keras.layers.Dense.__init__
     assert inspect.signature(FusedDense.__init__) == inspect.signature(theirs)

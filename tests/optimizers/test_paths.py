@@ -121,6 +121,16 @@ def test_a_gradient_that_is_not_finite_under_loss_scaling(kind, bad, monkeypatch
     assert inner.iterations.numpy() == 1 and np.all(variables[0] != before[0])
 
 
+def test_a_step_that_is_skipped_constrains_nothing():
+    w = keras.Variable([3.0, -4.0])
+    w.constraint = keras.constraints.NonNeg()
+    optimizer = Adam(0.1, loss_scale_factor=2.0)
+    optimizer.apply([tf.constant([np.nan, 0.0])], [w])
+    np.testing.assert_array_equal(w.numpy(), [3.0, -4.0])
+    optimizer.apply([tf.constant([1.0, 1.0])], [w])
+    assert 0 < w.numpy()[0] < 3 and w.numpy()[1] == 0
+
+
 def test_a_gradient_of_another_shape_changes_nothing():
     optimizer, variables = Adam(), drawn(SMALL)
     optimizer.build(variables)
