@@ -53,7 +53,7 @@ def test_unknown_backend(invoke, assert_one_line, monkeypatch, command):
 def test_kernels_that_cannot_be_had(invoke, assert_one_line, monkeypatch, fused, command):
     monkeypatch.setattr(dispatch, "_missing_library", lambda: "the libraries have not been built")
     result = invoke(*command)
-    assert_one_line(result, "FASTGEN_BACKEND=fused asks for the kernel of gaussian_sample, which")
+    assert_one_line(result, "FASTGEN_BACKEND=fused asks for the kernel of dense, which")
     assert "have not been built" in result.stderr
 
 
