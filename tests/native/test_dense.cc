@@ -8,6 +8,8 @@
 namespace native {
 namespace {
 
+constexpr double kSlope = 0.2f;  // leaky_relu's: a float32 in TensorFlow, in float64 too
+
 struct Layer {
   fg_dtype dtype;
   bool transposed;
@@ -51,7 +53,7 @@ struct Layer {
       for (int64_t j = 0; j < units; ++j) {
         double z = at(bias, j);
         for (int64_t k = 0; k < inputs; ++k) z += at(x, i * inputs + k) * weight(kernel, k, j);
-        close(y, i * units + j, z > 0 ? z : 0.2 * z, inputs);
+        close(y, i * units + j, z > 0 ? z : kSlope * z, inputs);
       }
     }
   }
@@ -59,7 +61,7 @@ struct Layer {
   void check_backward(const Exact& x, const Exact& kernel, const Exact& y, const Exact& d_y,
                       const Exact& d_x, const Exact& d_kernel, const Exact& d_bias) const {
     const auto d_z = [&](int64_t i, int64_t j) {
-      return at(d_y, i * units + j) * (at(y, i * units + j) > 0 ? 1 : 0.2);
+      return at(d_y, i * units + j) * (at(y, i * units + j) > 0 ? 1 : kSlope);
     };
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t k = 0; k < inputs; ++k) {
