@@ -5,14 +5,38 @@ import tensorflow as tf
 
 from fastgen import ops
 
+# What the op does in place of Keras' optimizer: a subclass that overrides any of it means it.
+BYPASSED = (
+    "update_step",
+    "assign",
+    "assign_add",
+    "assign_sub",
+    "iterations",
+    "_all_reduce_sum_gradients",
+    "_apply_weight_decay",
+    "_backend_apply_gradients",
+    "_backend_increment_gradient_accumulators",
+    "_backend_reset_gradient_accumulators",
+    "_backend_update_step",
+    "_clip_by_norm",
+    "_clip_gradients",
+    "_distributed_tf_update_step",
+    "_overwrite_model_variables_with_average_value",
+    "_overwrite_variables_directly_with_gradients",
+    "_update_model_variables_moving_average",
+)
+
 
 class FusedUpdate:
     """Mixin before a Keras optimizer: `apply` is one op where there is a kernel.
 
     Clipping, weight decay, accumulated gradients, moving averages and the count of iterations are
     part of it. Constraints follow it as stock ops. Keras' own update runs under XLA, under
-    `tf.distribute`, for sparse gradients, for 16-bit variables, and where a subclass has an
-    `update_step` of its own.
+    `tf.distribute`, for sparse gradients, for 16-bit variables, and where a subclass has a method
+    of its own in place of one that the op does the work of.
+
+    With a `loss_scale_factor`, a gradient that is not finite, in any replica, keeps all replicas
+    from their step. Keras' `LossScaleOptimizer` decides for itself, by its first replica alone.
     """
 
     fused_ops = ("optimizer_update",)
@@ -51,11 +75,10 @@ class FusedUpdate:
             with keras.name_scope(self.name, caller=self):
                 if self._apply_fused(grads, variables):
                     return
-        if self.loss_scale_factor is None or _distributed(self):
+        if self.loss_scale_factor is None:
             super().apply(grads, trainable_variables)
         else:
-            stock = super().apply
-            tf.cond(_finite(grads), lambda: stock(grads, trainable_variables), lambda: None)
+            _where_finite(super().apply, grads, trainable_variables)
 
     def _fits(self, grads, variables):
         """Whether the op can do what Keras would do with these gradients."""
@@ -74,8 +97,7 @@ class FusedUpdate:
 
     def _apply_fused(self, grads, variables):
         kept_up = self.use_ema or self.gradient_accumulation_steps
-        if any(g is None for g in grads):
-            grads, variables = self._filter_empty_gradients(grads, variables)
+        grads, variables = self._filter_empty_gradients(grads, variables)
         places = [self._get_variable_index(v) for v in variables]
         if kept_up:  # those without a gradient, too
             places += [i for i in range(len(self._trainable_variables)) if i not in set(places)]
@@ -152,11 +174,32 @@ def _distributed(optimizer):
 
 
 def _overridden(cls):
-    """Whether a class below ours has an update of its own."""
-    names = ("update_step", "_backend_update_step", "_clip_gradients", "_apply_weight_decay")
+    """Whether a class below ours has a method of its own that the op would bypass."""
     below = cls.__mro__[: cls.__mro__.index(FusedUpdate) - 1]
-    return any(name in vars(c) for c in below for name in names)
+    return any(name in vars(c) for c in below for name in BYPASSED)
+
+
+def _where_finite(update, grads, variables):
+    """Make Keras' update if the gradients of all replicas are finite; else none does anything."""
+    finite, replica = _finite(grads), tf.distribute.get_replica_context()
+    distributed = tf.distribute.has_strategy() and replica is not None
+    if distributed:
+        others = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32))
+        finite = others == 0
+    if not distributed or tf.__internal__.distribute.strategy_supports_no_merge_call():
+        tf.cond(finite, lambda: update(grads, variables), lambda: None)
+        return
+
+    # The update merges the replicas, which no branch of one may do: the branch is that of all.
+    def decide(strategy, finite, grads, variables):
+        def step():
+            strategy.extended.call_for_each_replica(update, args=(grads, variables))
+
+        tf.cond(strategy.experimental_local_results(finite)[0], step, lambda: None)
+
+    replica.merge_call(decide, args=(finite, grads, variables))
 
 
 def _finite(grads):
-    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in grads if g is not None])
+    values = [getattr(g, "values", g) for g in grads if g is not None]  # of sparse ones, too
+    return tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(v)) for v in values)])

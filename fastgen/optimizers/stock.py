@@ -35,7 +35,15 @@ def from_keras(optimizer):
     Returns:
         The new optimizer, built on the same variables if `optimizer` was; `optimizer` itself where
         there is none of ours in its place.
+
+    Raises:
+        TypeError: for what is no optimizer; `fastgen.optimizers.get` takes names and configs.
     """
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise TypeError(
+            "from_keras: optimizer must be a Keras optimizer; fastgen.optimizers.get takes names "
+            f"and configs. Received: optimizer={optimizer!r}"
+        )
     ours = CLASSES.get(type(optimizer).__name__)
     if ours is None or type(optimizer) is not getattr(keras.optimizers, ours.__name__):
         return optimizer

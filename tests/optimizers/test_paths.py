@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import fastgen
 from fastgen import dispatch
+from fastgen.optimizers.fused_update import BYPASSED
 from tests.optimizers.cases import CLASSES, SMALL, drawn, gradients, pair, path_of, state
 from tests.tolerances import LOGGED, OPTIMIZER_STEP
 
@@ -93,6 +94,45 @@ def test_stock_update(case):
         assert path_of(lambda: ours.apply(grads, mine)) == set()
     stock.apply([2 * g for g in grads] if case == "subclass" else grads, theirs)
     same_step(ours, mine, stock, theirs)
+
+
+def called(optimizer_class, **arguments):
+    """Methods and properties that two steps of an optimizer ask for."""
+    names = set()
+
+    class Watched(optimizer_class):
+        def __getattribute__(self, name):
+            found = getattr(optimizer_class, name, None)
+            if callable(found) or isinstance(found, property):
+                names.add(name)
+            return super().__getattribute__(name)
+
+    optimizer, variables = Watched(**arguments), drawn(SMALL)
+    optimizer.build(variables)
+    names.clear()
+    for step in range(2):
+        optimizer.apply(gradients(SMALL, step), variables)
+    return names
+
+
+def test_all_that_the_op_bypasses_is_known(fused):
+    bypassed = set()
+    for more in (
+        {"clipnorm": 1.0},
+        {"global_clipnorm": 1.0, "weight_decay": 0.1},
+        {"use_ema": True, "ema_overwrite_frequency": 1},
+        {"gradient_accumulation_steps": 2},
+    ):
+        bypassed |= called(keras.optimizers.Nadam, **more) - called(
+            fastgen.optimizers.Nadam, **more
+        )
+    assert bypassed == set(BYPASSED)
+
+
+@pytest.mark.parametrize("name", BYPASSED)
+def test_a_subclass_that_overrides_any_of_it_is_heard(name):
+    optimizer, variables = type("Own", (Adam,), {name: getattr(Adam, name)})(), drawn(SMALL)
+    assert path_of(lambda: optimizer.apply(gradients(SMALL, 0), variables)) == set()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -224,10 +264,14 @@ REPLICAS = """
 import numpy as np, keras, tensorflow as tf, fastgen
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+"""
+
+TRAINED = """
 results = []
 for package in (fastgen.optimizers, keras.optimizers):
     keras.utils.set_random_seed(1)
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with strategy.scope():
         model = keras.Sequential([keras.Input([4]), keras.layers.Dense(3)])
         model.compile(package.Nadam(0.01), "mse")
     x = np.random.default_rng(1).normal(size=(40, 4)).astype("float32")
@@ -238,7 +282,38 @@ for a, b in zip(*results):
 assert "optimizer_update" not in fastgen.stats()
 """
 
+NOT_FINITE_IN_ONE = """
+def state(optimizer, w):
+    variables = [w, *optimizer.variables, optimizer._u_product]
+    each = [x for v in variables for x in strategy.experimental_local_results(v.value)]
+    return np.concatenate([x.numpy().ravel() for x in each])
+
+for in_graph in (False, True):
+    with strategy.scope():
+        optimizer, w = fastgen.optimizers.Nadam(0.01, loss_scale_factor=2.0), keras.Variable([1.0])
+        optimizer.build([w])
+
+    def step(replica_with_a_nan):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        optimizer.apply([tf.where(replica == replica_with_a_nan, [np.nan], [3.0])], [w])
+
+    run = lambda replica: strategy.run(step, args=(tf.constant(replica),))
+    run = tf.function(run) if in_graph else run
+    before = state(optimizer, w)
+    for replica in (0, 1):
+        run(replica)
+        np.testing.assert_array_equal(state(optimizer, w), before)
+    run(2)
+    after = state(optimizer, w)
+    assert after[0] == after[1] < 1 and optimizer.iterations.numpy() == 1
+"""
+
 
 @pytest.mark.slow
 def test_replicas_take_the_stock_update(run_python):
-    run_python(REPLICAS)
+    run_python(REPLICAS + TRAINED)
+
+
+def test_a_gradient_that_is_not_finite_in_one_replica(run_python):
+    """Under loss scaling it leaves every variable of every replica as it is."""
+    run_python(REPLICAS + NOT_FINITE_IN_ONE)

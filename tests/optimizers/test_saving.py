@@ -105,6 +105,13 @@ def test_from_keras_keeps_schedules_and_what_does_not_decay():
         np.testing.assert_allclose(a, b, rtol=SAME_FORMULA)
 
 
+@pytest.mark.parametrize("thing", ["adam", None, keras.optimizers.Adam], ids=str)
+def test_from_keras_wants_an_optimizer(thing):
+    message = "from_keras: optimizer must be .*fastgen.optimizers.get takes names.*Received: opt"
+    with pytest.raises(TypeError, match=message):
+        fastgen.optimizers.from_keras(thing)
+
+
 def test_what_we_have_not_stays_stock():
     lion = keras.optimizers.Lion()
     assert fastgen.optimizers.from_keras(lion) is lion
