@@ -72,7 +72,7 @@ def _model_rows(model):
     rows = []
     for name, part, dtype in parts:
         ops = getattr(part, "fused_ops", ())
-        head = {"part": name, "type": part if isinstance(part, str) else _type_name(part)}
+        head = {"part": name, "type": part if isinstance(part, str) else type_name(part)}
         kernel = getattr(part, "kernel", None)  # of a dense layer that has been built
         size = None if kernel is None else (_batch(part), math.prod(kernel.shape))
         rows += [_row(head, op, dtype, device, xla, size) for op in ops]
@@ -94,8 +94,9 @@ def _flatten(loss):
     return keras.tree.flatten(loss)
 
 
-def _type_name(part):
-    return getattr(part, "__name__", type(part).__name__)
+def type_name(part):
+    """What users call the class of a part of a model, or the part itself if it is a function."""
+    return getattr(part, "__name__", type(part).__name__).rpartition(".")[2]  # losses.NAME
 
 
 def _title(model):

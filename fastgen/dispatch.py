@@ -61,7 +61,7 @@ class Situation(NamedTuple):
     backend: str = "auto"
     portable: bool = False
     xla: bool = False
-    missing: str | None = None  # why the native library is not there
+    missing: str | None = None  # why the native library is not there, or has no such op
     size: tuple | None = None  # rows and weights that a product has; 0: not known
 
 
@@ -148,6 +148,12 @@ def _missing_library():
     return None if native.load_ops() else native.status()["why"]
 
 
+@functools.cache
+def _missing_op(op):
+    """Why that fused op is not there, or None; likewise."""
+    return native.why_missing(op)
+
+
 def device_type():
     """Type of the device on which TensorFlow would place an op created now."""
     import tensorflow as tf
@@ -189,7 +195,8 @@ def on_device_of_op(gradient):
 def choose(op, dtype, device=None, xla=None, size=None):
     """`decide` in the present situation, without counting or warning."""
     asked = backend()
-    missing = None if asked == COMPOSITE or _portable_depth else _missing_library()
+    unasked = asked == COMPOSITE or _portable_depth
+    missing = None if unasked else _missing_library() or _missing_op(op)
     return decide(
         Situation(
             op,
@@ -247,7 +254,7 @@ def note_xla(layer):
     """Log, once, that XLA keeps a drop-in layer from its kernel.
 
     Args:
-        layer: a Keras layer that names its ops in `fused_ops`.
+        layer: a Keras layer or loss that names its ops in `fused_ops`.
     """
     if backend() == COMPOSITE or _portable_depth or not inside_xla():
         return
@@ -256,7 +263,7 @@ def note_xla(layer):
         logging.getLogger("fastgen").warning(
             "%s is inside XLA, where it runs as stock ops. "
             "model.compile(jit_compile=False) gives it the fused kernel.",
-            type(layer).__name__,
+            type(layer).__name__.rpartition(".")[2],
         )
 
 

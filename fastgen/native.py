@@ -180,13 +180,17 @@ def _ops_or_reason():
     try:
         return _load_ops(), None
     except UnfitError as error:
-        warnings.warn(
-            f"fastgen takes its composite paths, which are slower: {error}. "
-            f"To mend it: {rebuild_command()}",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+        _warn(error, "its")
         return None, str(error)
+
+
+def _warn(reason, which):
+    warnings.warn(
+        f"fastgen takes {which} composite paths, which are slower: {reason}. "
+        f"To mend it: {rebuild_command()}",
+        RuntimeWarning,
+        stacklevel=5,
+    )
 
 
 def load_ops():
@@ -197,6 +201,25 @@ def load_ops():
     """
     with _lock:
         return _ops_or_reason()[0]
+
+
+def why_missing(op):
+    """Why there is no raw op `fastgen_NAME`, or None; warns, once per process, if that alone lacks.
+
+    A library that was built before an op was added has the right ABI and fits TensorFlow.
+    """
+    with _lock:
+        ops, why = _ops_or_reason()
+        if ops is None or hasattr(ops, f"fastgen_{op}"):
+            return why
+        _warn_of_an_old_library()
+        return "the op library is older than the op"
+
+
+@functools.cache
+def _warn_of_an_old_library():
+    path = library_folder() / "libfastgen_tf.so"
+    _warn(f"{path} is older than this fastgen and lacks some of its ops", "some")
 
 
 def status():

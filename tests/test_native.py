@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import types
 import warnings
 from pathlib import Path
 
@@ -43,8 +44,9 @@ def fresh(monkeypatch):
     import fastgen.ops  # noqa: F401  a second copy of good libraries would register its ops twice
     from fastgen import dispatch
 
-    cached = [(native, "core_library"), (native, "_ops_or_reason"), (dispatch, "_missing_library")]
-    for module, name in cached:
+    cached = {native: ["core_library", "_ops_or_reason", "_warn_of_an_old_library"]}
+    cached[dispatch] = ["_missing_library", "_missing_op"]
+    for module, name in ((module, name) for module, names in cached.items() for name in names):
         function = getattr(module, name).__wrapped__
         monkeypatch.setattr(module, name, functools.cache(function))
     monkeypatch.delenv("FASTGEN_BACKEND", raising=False)
@@ -124,6 +126,25 @@ def test_unfit_libraries_warn_once_and_composites_are_right(libraries, spoil, re
         assert_composites_are_right()
     assert native.status()["ops"] == "unfit"
     assert re.search(reason, native.status()["why"])
+
+
+@needs_build
+def test_a_library_that_is_older_than_an_op_warns_once(fresh, monkeypatch):
+    import fastgen
+
+    absent = ("fastgen_gaussian_kl", "fastgen_gaussian_sample_kl")
+    old = {name: op for name, op in vars(native.load_ops()).items() if name not in absent}
+    monkeypatch.setattr(native, "_load_ops", lambda: types.SimpleNamespace(**old))
+    native._ops_or_reason.cache_clear()
+    with pytest.warns(RuntimeWarning, match="older than this fastgen and lacks") as caught:
+        rows = {(row["op"], row["dtype"]): row for row in fastgen.doctor()}
+        assert_composites_are_right()
+        assert fastgen.ops.gaussian_kl([[0.0]], [[0.0]]).numpy() == [0]
+    (warning,) = caught
+    assert native.rebuild_command() in str(warning.message)
+    row = rows["gaussian_kl", "float32"]
+    assert (row["path"], row["why"]) == ("composite", "the op library is older than the op")
+    assert rows["gaussian_sample", "float32"]["path"] == "fused"
 
 
 @needs_build

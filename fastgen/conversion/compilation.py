@@ -3,7 +3,7 @@
 import keras
 from keras.src.trainers.trainer import Trainer
 
-from fastgen import losses, optimizers
+from fastgen import diagnosis, losses, optimizers
 from fastgen.conversion.substitution import NONE, OURS
 
 ROOMS = {"loss": "losses", "optimizer": "optimizers"}
@@ -70,8 +70,7 @@ def _copy_loss(loss):
         return ours.from_config({**known.get_config(), "dtype": known.dtype}), ""
     if known is keras.losses.binary_crossentropy:
         return ours(), ""
-    module = getattr(known, "__module__", "") or ""
-    return loss, OURS if module.startswith("fastgen.") else NONE
+    return loss, OURS if isinstance(known, ours) else NONE
 
 
 def _copy_metric(metric):
@@ -131,4 +130,4 @@ def _inner(optimizer):
 
 
 def _name(part):
-    return part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
+    return part if isinstance(part, str) else diagnosis.type_name(part)

@@ -111,9 +111,11 @@ class DenseTranspose(keras.layers.Layer):
             model = self._get_call_context().entry_layer
             if not self._tie.find(model._flatten_layers()):
                 raise ValueError(
-                    f"DenseTranspose: {self.name!r} is a clone, tied to the layer "
-                    f"{self._tie.name!r}. Call the model that has both layers first. "
-                    f"Received: a call of {model.name!r}"
+                    f"DenseTranspose: {self.name!r} is a clone, tied to a layer "
+                    f"{self._tie.name!r} that {model.name!r} has not. Call the model that has both "
+                    "layers first. If nothing but the decoder was cloned, no model has both: clone "
+                    "the whole model and take its decoder, or save the decoder and load it, which "
+                    f"copies the kernel, too. Received: a call of {model.name!r}"
                 )
             self._count_kernel()
         dispatch.note_xla(self)

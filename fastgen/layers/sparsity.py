@@ -12,7 +12,8 @@ class Sparsity(keras.layers.Layer):
     """Passes activations on and adds a sparsity penalty of them to the losses.
 
     `weight * penalty`, the penalty that of `fastgen.ops.sparsity`: of the mean activity of each
-    unit, so that it does not depend on the batch size.
+    unit, so that it does not depend on the batch size. Each replica of a `tf.distribute` strategy
+    has the penalty of its own part of the batch.
 
     What an `activity_regularizer=` of `fastgen.regularizers` does, in one pass less over the
     gradient. The mean activity of all units is logged as `activity` by the first layer, which Keras
@@ -34,13 +35,13 @@ class Sparsity(keras.layers.Layer):
         kind: `"kl"`, `"l1"` or `"mse"`.
 
     Call arguments:
-        inputs: `(batch, ..., units)` tensor.
+        inputs: `(batch, ..., units)` tensor of floats.
 
     Returns:
         The inputs.
 
     Raises:
-        ValueError: for a weight or a target out of its range, another kind.
+        ValueError: for a weight or a target out of its range, another kind, inputs of integers.
 
     Source: Géron, Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow, chapter 17,
     "Sparse Autoencoders".
@@ -61,6 +62,7 @@ class Sparsity(keras.layers.Layer):
     def call(self, inputs):
         """Pass the inputs on, and add the loss."""
         dispatch.note_xla(self)
+        inputs = ops.arguments.floats("Sparsity", "inputs", inputs)
         same, penalty, activity = ops.sparsity_passthrough(inputs, self.target, self.kind)
         # Keras adds up losses of its default dtype only.
         self.add_loss(tf.cast(self.weight * penalty, keras.config.floatx()))

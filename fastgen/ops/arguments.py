@@ -158,8 +158,10 @@ def number(op, name, value, low, high):
     """Check a finite Python number in [low, high]; as a float."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real or not low <= value <= high or math.isinf(value):
+        left = "(-∞" if math.isinf(low) else f"[{low:g}"
+        right = "∞)" if math.isinf(high) else f"{high:g}]"
         raise ValueError(
-            f"{op}: {name} must be a number in [{low}, {high}]. Received: {name}={value!r}"
+            f"{op}: {name} must be a number in {left}, {right}. Received: {name}={value!r}"
         )
     return float(value)
 

@@ -221,7 +221,12 @@ def sparsity_target(op, target, kind):
     """Check a kind of penalty and its target; the target as a float, 0 for `"l1"`."""
     if kind not in KINDS:
         raise ValueError(f"{op}: kind must be one of {KINDS}. Received: kind={kind!r}")
-    if kind == "l1" and target is None:
+    if kind == "l1":
+        if target not in (None, 0):
+            raise ValueError(
+                f"{op}: target must be None for kind='l1', which has none. "
+                f"Received: target={target!r}"
+            )
         return 0.0
-    low, high = {"kl": (0.0, 1.0), "l1": (0.0, 0.0)}.get(kind, (-float("inf"), float("inf")))
+    low, high = (0.0, 1.0) if kind == "kl" else (-float("inf"), float("inf"))
     return arguments.number(op, "target", target, low, high)

@@ -27,7 +27,7 @@ class _SparsityRegularizer(keras.regularizers.Regularizer):
         self.weight = ops.arguments.number(name, "weight", weight, 0.0, float("inf"))
         if reduction not in REDUCTIONS:
             raise ValueError(
-                f"{name}: reduction must be one of {REDUCTIONS}. Received: {reduction!r}"
+                f"{name}: reduction must be one of {REDUCTIONS}. Received: reduction={reduction!r}"
             )
         self.reduction = reduction
 

@@ -102,6 +102,8 @@ def assert_tied(model, x=X):
 
 def test_parameters_of_the_books_model():
     assert functional(keras.layers.Dense, 784, hidden=100, codings=30).count_params() == 82_414
+    untied = [keras.layers.Dense(units) for units in (100, 30, 100, 784)]
+    assert keras.Sequential([keras.Input((784,)), *untied]).count_params() == 163_814
 
 
 def test_both_contributions_to_the_gradient(path):
@@ -183,6 +185,17 @@ def test_the_decoder_of_a_clone_waits_for_the_whole_model():
         clone.get_layer("decoder")(np.ones((3, 2)))
     clone(X)
     assert clone.get_layer("decoder")(np.ones((3, 2))).shape == (3, 6)
+
+
+def test_the_clone_of_a_decoder_alone_names_the_ways_out():
+    model, codings = nested_sequential(keras.layers.Dense), np.ones((3, 2))
+    clone = keras.models.clone_model(model.get_layer("decoder"))
+    with pytest.raises(ValueError, match="clone the whole model and take .*save the decoder and"):
+        clone(codings)
+    # The first way; for the second one see test_decoder_by_itself.
+    whole = keras.models.clone_model(model)
+    whole(X)
+    assert whole.get_layer("decoder")(codings).shape == (3, 6)
 
 
 def test_freezing_either_layer_freezes_the_kernel():

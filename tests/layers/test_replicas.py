@@ -2,7 +2,7 @@
 
 SETUP = """
 import numpy as np, keras, tensorflow as tf, fastgen
-from tests.tolerances import LOGGED, SIGMAS
+from tests.tolerances import LOGGED, SIGMAS, assert_close
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
 keras.utils.set_random_seed(1)
@@ -29,6 +29,16 @@ for layer in layers:
     for replica in (0, 1):
         expected = fastgen.ops.gaussian_sample(*zeros, (3 + (replica << 32), 0)).numpy().ravel()
         np.testing.assert_array_equal(draws[replica], expected)
+
+for kind, stock in (("gaussian", keras.layers.GaussianNoise), ("dropout", keras.layers.Dropout)):
+    with strategy.scope():
+        layer = fastgen.layers.Corruption(kind, 0.5, seed=3)
+    run = tf.function(lambda: strategy.run(lambda: layer(1 + zeros[0], training=True)))
+    draws = [x.numpy().ravel() for x in strategy.experimental_local_results(run())]
+    assert abs(np.corrcoef(draws)[0, 1]) < SIGMAS / np.sqrt(2000)
+    assert np.std(draws) > 0.1 and layer.seed_generator.state.numpy().tolist() == [3, 1]
+    expected = stock(0.5, seed=3)(1 + zeros[0], training=True)  # of the first replica
+    assert_close(draws[0], tf.reshape(expected, [-1]), "float32")
 """
 
 TRAINING = """
@@ -53,10 +63,22 @@ assert history["loss"][-1] < history["loss"][0] and len(history["kl"]) == 3, his
 assert model.predict(x, verbose=0).shape == x.shape
 """
 
+SPARSITY = """
+with strategy.scope():
+    model = keras.Sequential([keras.Input([3]), fastgen.layers.Sparsity(0.5, 0.1, "mse")])
+    model.compile(loss=lambda y, z: 0 * keras.ops.mean(z, -1))
+x = np.random.default_rng(0).random((48, 3)).astype("float32")
+logs = model.evaluate(x, x, batch_size=16, verbose=0, return_dict=True)
+np.testing.assert_allclose(logs["activity"], x.mean(), rtol=LOGGED)
+# Each replica has the penalty of its own 8 rows.
+penalties = [fastgen.ops.sparsity(rows, 0.1, "mse") for rows in x.reshape(6, 8, 3)]
+np.testing.assert_allclose(logs["loss"], np.mean(penalties) / 2, rtol=LOGGED)
+"""
+
 
 def test_replicas_draw_apart(run_python):
     run_python(SETUP + DRAWS)
 
 
-def test_kl_is_that_of_the_whole_batch(run_python):
-    run_python(SETUP + TRAINING)
+def test_kl_is_that_of_the_whole_batch_and_sparsity_that_of_each_replica(run_python):
+    run_python(SETUP + TRAINING + SPARSITY)

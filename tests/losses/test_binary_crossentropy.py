@@ -1,6 +1,8 @@
 """losses.BinaryCrossentropy: Keras' value and gradient in every mode, in fit, saved, under XLA."""
 
+import copy
 import functools
+import pickle
 import warnings
 
 import keras
@@ -13,10 +15,12 @@ from fastgen.losses import BinaryCrossentropy
 from tests.ops.cases import draw
 from tests.tolerances import LOGGED, assert_close
 
+Stock = keras.losses.BinaryCrossentropy
+
 
 def pair(**arguments):
     """Ours and Keras', which ours must be equal to."""
-    return BinaryCrossentropy(**arguments), keras.losses.BinaryCrossentropy(**arguments)
+    return BinaryCrossentropy(**arguments), Stock(**arguments)
 
 
 def batch(shape=(7, 10)):
@@ -59,9 +63,10 @@ def test_shapes_axes_and_masks(path):
     y_true, y_pred = batch((4, 3, 5))
     y_pred._keras_mask = tf.constant(np.arange(12).reshape(4, 3) % 3 > 0)
     assert_same(*pair(from_logits=True), y_true, y_pred)
-    with pytest.raises(ValueError, match="must have the same shape"):
+    message = "^BinaryCrossentropy: y_true and y_pred must have the same shape. Received: y_true.sh"
+    with pytest.raises(ValueError, match=message):
         BinaryCrossentropy(from_logits=True)(np.zeros([2, 3]), np.zeros([2, 4]))
-    with pytest.raises(ValueError, match="label_smoothing must be a number"):
+    with pytest.raises(ValueError, match="^BinaryCrossentropy: label_smoothing must be a number"):
         BinaryCrossentropy(label_smoothing=2)
 
 
@@ -156,17 +161,42 @@ def test_doctor_names_it(fused):
     assert {(row["op"], row["path"]) for row in rows} == {("sigmoid_cross_entropy", "fused")}
 
 
-def test_saved_model_has_it(tmp_path):
+def saved_model(folder):
+    """A path, the loss of the model there, data and what it evaluates to."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="sigmoid")])
     loss = BinaryCrossentropy(label_smoothing=0.1, reduction="sum", name="mine")
-    model.compile("adam", loss)
+    model.compile("adam", loss, run_eagerly=True)
     x = np.random.default_rng(0).random((8, 3))
-    expected = model.evaluate(x, x[:, :2], verbose=0)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert type(loaded.loss) is BinaryCrossentropy
+    model.save(folder / "model.keras")
+    return folder / "model.keras", loss, x, model.evaluate(x, x[:, :2], verbose=0)
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_a_file_has_ours_with_fastgen_and_keras_own_without(imported, tmp_path, monkeypatch):
+    path, loss, x, expected = saved_model(tmp_path)
+    if not imported:
+        monkeypatch.delitem(keras.saving.get_custom_objects(), type(loss).__name__)
+    loaded = keras.saving.load_model(path)
+    assert type(loaded.loss) is (BinaryCrossentropy if imported else Stock)
     assert loaded.loss.get_config() == loss.get_config()
     np.testing.assert_allclose(loaded.evaluate(x, x[:, :2], verbose=0), expected, rtol=LOGGED)
+
+
+def test_names_of_keras_mean_keras():
+    """Importing fastgen changes nothing for those who do not ask for it."""
+    named = {"class_name": "BinaryCrossentropy", "config": {}}
+    for identifier in (named, "BinaryCrossentropy", keras.losses.serialize(Stock())):
+        assert type(keras.losses.get(identifier)) is Stock
+        assert type(keras.losses.deserialize(identifier)) is Stock
+    for identifier in (named, "BinaryCrossentropy"):
+        assert type(keras.metrics.get(identifier)) is keras.metrics.BinaryCrossentropy
+
+
+def test_copies_pickles_and_names():
+    loss = BinaryCrossentropy(label_smoothing=0.1)
+    for copied in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert type(copied) is BinaryCrossentropy and copied.get_config() == loss.get_config()
+    assert repr(loss) == "<fastgen.losses.BinaryCrossentropy 'binary_crossentropy'>"
 
 
 def test_one_pass_without_weights(fused):

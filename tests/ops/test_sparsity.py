@@ -164,7 +164,7 @@ def test_numbers_become_float32(path):
         ([[0.5]], float("inf"), "mse", "target must be a number in"),
         ([[0.5]], True, "kl", "target must be a number in"),
         ([[0.5]], "0.1", "kl", "target must be a number in"),
-        ([[0.5]], 0.1, "l1", "target must be a number in"),
+        ([[0.5]], 0.1, "l1", "target must be None for kind='l1'"),
     ],
 )
 def test_refusals(activations, target, kind, message):

@@ -69,7 +69,9 @@ def test_reductions(path, name):
     np.testing.assert_allclose(mean, penalty_of(name, a), rtol=SAME_FORMULA)
     total = regularizer_of(name, reduction="sum")(a)
     np.testing.assert_allclose(total, 64 * mean, rtol=SAME_FORMULA)
-    with pytest.raises(ValueError, match=f"{name}: reduction must be one of .*Received: 'none'"):
+    with pytest.raises(
+        ValueError, match=f"{name}: reduction must be one of .*Received: reduction='none'"
+    ):
         regularizer_of(name, reduction="none")
 
 
@@ -141,15 +143,23 @@ def test_layer_of_another_name_logs_by_it():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: regularizers.KLSparsity(-1, 0.1), "KLSparsity: weight must be a number in"),
-        (lambda: regularizers.KLSparsity(1, 1.1), "KLSparsity: target must be a number in"),
+        (lambda: regularizers.KLSparsity(-1, 0.1), r"KLSparsity: weight must be .* in \[0, ∞\)\."),
+        (lambda: regularizers.KLSparsity(1, 1.1), r"KLSparsity: target must be .* in \[0, 1\]\."),
         (lambda: regularizers.L1Sparsity("1"), "L1Sparsity: weight must be a number in"),
-        (lambda: regularizers.MSESparsity(1, None), "MSESparsity: target must be a number in"),
+        (lambda: regularizers.MSESparsity(1, None), r"MSESparsity: target must.* in \(-∞, ∞\)\."),
         (lambda: layers.Sparsity(1, 0.1, "l2"), "Sparsity: kind must be one of"),
         (lambda: layers.Sparsity(1), "Sparsity: target must be a number in"),
+        (lambda: layers.Sparsity(1, 0.1, "l1"), "Sparsity: target must be None for kind='l1'"),
         (lambda: layers.Sparsity(-1, 0.1), "Sparsity: weight must be a number in"),
     ],
 )
 def test_refusals(make, message):
     with pytest.raises(ValueError, match=f"^{message}.*Received: "):
         make()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_layer_refuses_integers_by_its_own_name(dtype):
+    message = "Sparsity: inputs must be float16, .*Received: inputs.dtype="
+    with pytest.raises(ValueError, match=message + dtype):
+        layers.Sparsity(1, 0.1)(np.ones([2, 3], dtype))
