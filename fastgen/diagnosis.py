@@ -60,26 +60,96 @@ def _model_rows(model):
     compiled = getattr(model, "compiled", False)
     xla = bool(compiled and model.jit_compile)
     device = dispatch.device_type()
-    parts = [(x.name, x, x.compute_dtype) for x in model._flatten_layers(include_self=False)]
-    if compiled:
-        loss, optimizer = model.loss, model.optimizer
-        dtype = model.compute_dtype
-        losses = [x for x in _flatten(loss) if x is not None]
-        parts += [("loss", x, getattr(x, "dtype", None) or dtype) for x in losses]
-        # The one that loss scaling wraps, if it does.
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        parts += [("optimizer", optimizer, model.variable_dtype)] if optimizer else []
+    paths = _paths_of_losses(model) if compiled else {}
     rows = []
-    for name, part, dtype in parts:
-        ops = getattr(part, "fused_ops", ())
+    for name, part, dtype in [*_layers(model), *(_compiled_parts(model) if compiled else ())]:
         head = {"part": name, "type": part if isinstance(part, str) else type_name(part)}
         kernel = getattr(part, "kernel", None)  # of a dense layer that has been built
         size = None if kernel is None else (_batch(part), math.prod(kernel.shape))
-        rows += [_row(head, op, dtype, device, xla, size) for op in ops]
+        ops = getattr(part, "fused_ops", ())
+        for row in (_row(head, op, dtype, device, xla, size) for op in ops):
+            if row["path"] == dispatch.FUSED:
+                row.update(paths.get(id(part), {}))
+                row["why"] += getattr(part, "beside_kernel", "")
+            rows.append(row)
         if not ops:
             stock = {"op": "", "device": device, "dtype": dtype, "path": "keras", "why": "stock"}
             rows.append({**head, **stock})
     return rows
+
+
+def _layers(model):
+    """Name, layer or what belongs to it, and dtype."""
+    for layer in model._flatten_layers(include_self=False):
+        yield layer.name, layer, layer.compute_dtype
+        if layer.activity_regularizer is not None:
+            yield f"{layer.name}/activity", layer.activity_regularizer, layer.compute_dtype
+
+
+def _compiled_parts(model):
+    for loss in _flatten(model.loss):
+        yield "loss", loss, getattr(loss, "dtype", None) or model.compute_dtype
+    # The one that loss scaling wraps, if it does.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if optimizer:
+        yield "optimizer", optimizer, model.variable_dtype
+
+
+def _paths_of_losses(model):
+    """What losses say that look at their predictions first: id of a loss → path and why."""
+    asked = {id(loss): loss for loss in _flatten(model.loss) if hasattr(loss, "why_stock")}
+    reasons = {key: set() for key in asked}
+
+    def look(outputs):
+        for loss, predictions in _losses_of_outputs(model, outputs):
+            if id(loss) in asked:
+                reasons[id(loss)].update(map(loss.why_stock, predictions))
+
+    if asked and not _trace(model, look):
+        reasons = {key: {loss.why_stock(None)} for key, loss in asked.items()}
+    found = {key: " ".join(why - {None}) for key, why in reasons.items()}
+    return {key: {"path": dispatch.COMPOSITE, "why": why} for key, why in found.items() if why}
+
+
+def _losses_of_outputs(model, outputs):
+    """Each loss of a model with the outputs that it is computed of."""
+    loss, flat = model.loss, _flatten(outputs)
+    if isinstance(loss, dict):
+        names = outputs if isinstance(outputs, dict) else model.output_names
+        named = outputs if isinstance(outputs, dict) else dict(zip(names, flat, strict=True))
+        return [(one, _flatten(named.get(name))) for name, one in loss.items()]
+    if isinstance(loss, (list, tuple)) and len(loss) == len(flat):
+        return [(one, [output]) for one, output in zip(loss, flat, strict=True)]
+    return [(one, flat) for one in _flatten(loss)]
+
+
+def _trace(model, look):
+    """Call `look` on the model's outputs as a step of `fit` has them, in a graph; whether it could.
+
+    Neither state nor losses of the model change.
+    """
+    import keras
+    import tensorflow as tf
+
+    layers = model._flatten_layers()
+    losses = [(layer, layer._losses[:], set(layer._loss_ids)) for layer in layers]
+
+    @tf.function(autograph=False)
+    def trace(inputs):
+        with keras.StatelessScope(), dispatch.rehearsal():
+            look(model(inputs, training=True))
+
+    try:
+        inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        specs = keras.tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), inputs)
+        trace.get_concrete_function(specs)
+    except Exception:  # a model without inputs of its own; whatever a stranger's code raises
+        return False
+    finally:
+        for layer, kept, ids in losses:
+            layer._losses[:] = kept
+            layer._loss_ids.clear(), layer._loss_ids.update(ids)
+    return True
 
 
 def _batch(layer):
@@ -88,10 +158,10 @@ def _batch(layer):
     return math.prod(n or 0 for n in shape[:-1]) if shape else 0
 
 
-def _flatten(loss):
+def _flatten(structure):
     import keras
 
-    return keras.tree.flatten(loss)
+    return [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
 
 
 def type_name(part):
@@ -110,6 +180,9 @@ def _title(model):
 def print_table(title, rows):
     """Print dicts of strings as a table, the title first, for those who read it by eye.
 
+    A device or a dtype that all rows have is in the title, and `path` and `why` share a column.
+    Lines break between words, and names do not break: for them a table is wider than the terminal.
+
     Args:
         title: string.
         rows: list of dicts of the same keys. Those that differ in `dtype` alone share a line.
@@ -117,18 +190,33 @@ def print_table(title, rows):
     from rich.console import Console
     from rich.table import Table
 
+    common = [c for c in ("device", "dtype") if len({row.get(c) for row in rows}) == 1]
+    lines = _lines(rows, common)
+    table = Table()
+    for column in lines[0] if lines else ():
+        wraps = column in ("dtype", "path", "why")  # the others are names to search for
+        words = [word for x in lines for word in (x[column].split() if wraps else [x[column]])]
+        table.add_column(column, min_width=max(map(len, words), default=0), no_wrap=not wraps)
+    for line in lines:
+        table.add_row(*line.values())
+    console = Console()
+    where = [rows[0][column] for column in common if column in rows[0]]
+    console.print(" · ".join([title, *where]), highlight=False, soft_wrap=True)
+    console.print(table, crop=False)
+
+
+def _lines(rows, left_out):
+    """The rows as `print_table` shows them: fewer columns, dtypes together and before the path."""
     lines = {}
     for row in rows:
-        key = tuple((column, value) for column, value in row.items() if column != "dtype")
-        lines.setdefault(key, []).extend([row["dtype"]] if "dtype" in row else [])
-    columns = [column for column in (rows[0] if rows else ()) if column != "dtype"]
-    columns += ["dtype"] if rows and "dtype" in rows[0] else []
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column == "op")  # a name to search for
-    for key, dtypes in lines.items():
-        cells = {**dict(key), "dtype": " ".join(dtypes)}
-        table.add_row(*(cells[column] for column in columns))
-    console = Console()
-    console.print(title, highlight=False, soft_wrap=True)
-    console.print(table)
+        cells = {column: text for column, text in row.items() if column not in left_out}
+        dtype = cells.pop("dtype", None)
+        line = lines.setdefault(tuple(cells.items()), {**cells, "dtype": []})
+        line["dtype"] += [dtype] if dtype not in (None, *line["dtype"]) else []
+    for line in lines.values():
+        dtypes = line.pop("dtype")
+        line.update({"dtype": " ".join(dtypes)} if dtypes else {})
+        if "path" in line:
+            path, why = line.pop("path"), line.pop("why")
+            line["path"] = path if why in ("stock", "kernel") else f"{path}: {why}"
+    return list(lines.values())

@@ -101,30 +101,31 @@ def decide(situation):
     elif device not in kernel.devices:
         choice = Choice(COMPOSITE, f"no kernel for the {device}", warn=True)
     elif dtype in kernel.slower and backend != FUSED:
-        return Choice(COMPOSITE, f"stock ops are faster in {dtype}")
-    elif size is not None and backend != FUSED and _below(size, kernel.least):
-        return Choice(COMPOSITE, f"stock ops are faster below {_in_words(kernel.least)}")
+        return Choice(COMPOSITE, "stock ops are faster in this dtype")
+    elif size is not None and backend != FUSED and (missed := _missed(size, kernel.least)):
+        return Choice(COMPOSITE, f"stock ops are faster below {missed}")
     else:
-        asked_in_general = size is None and any(kernel.least)
-        return Choice(
-            FUSED, f"kernel, from {_in_words(kernel.least)} on" if asked_in_general else "kernel"
-        )
+        bounds = " and ".join(_in_words(kernel.least))
+        in_general = size is None and any(kernel.least)
+        return Choice(FUSED, f"kernel, from {bounds} on" if in_general else "kernel")
     return choice._replace(path=REFUSED, warn=False) if backend == FUSED else choice
 
 
-def _below(size, least):
-    return any(n < limit for n, limit in zip(size, least, strict=True))
+def _missed(size, least):
+    """Which bound a size is below, in words, that of weights before that of rows; `""` if none."""
+    bounds = zip(size, least, _in_words(least), strict=True)
+    return next((words for n, limit, words in reversed([*bounds]) if n < limit), "")
 
 
 def _in_words(least):
-    rows, weights = least
-    return f"{rows:,} rows and {weights:,} weights"
+    return [f"{n:,} {unit}" for n, unit in zip(least, ("rows", "weights"), strict=True)]
 
 
 _lock = threading.Lock()
 _counts = collections.defaultdict(collections.Counter)
 _said = set()
 _portable_depth = 0
+_rehearsals = 0
 
 
 def backend():
@@ -228,8 +229,9 @@ def fused_op(op, dtype, size=None):
             f"{op}: FASTGEN_BACKEND=fused asks for the kernel, which cannot be had: "
             f"{choice.why}. Received: dtype={dtype.name}"
         )
-    with _lock:
-        _counts[op][choice.path] += 1
+    if not _rehearsals:
+        with _lock:
+            _counts[op][choice.path] += 1
     if choice.path == FUSED:
         return getattr(native.load_ops(), f"fastgen_{op}")
     if choice.warn and _first_time(choice.why):
@@ -290,6 +292,18 @@ def portable():
     finally:
         with _lock:
             _portable_depth -= 1
+
+
+@contextlib.contextmanager
+def rehearsal():
+    """As `portable()`, and what is traced inside is not counted, for a graph that nobody runs."""
+    global _rehearsals
+    with portable():
+        _rehearsals += 1
+        try:
+            yield
+        finally:
+            _rehearsals -= 1
 
 
 def stats():

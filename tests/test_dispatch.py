@@ -85,13 +85,9 @@ def test_dense_takes_the_faster_path(monkeypatch, rows, units, path):
     model = keras.Sequential([keras.Input([4096], batch_size=rows), layer])
     assert path_of(lambda: model(tf.ones([rows, 4096])), "dense") == {path}
     (row,) = (row for row in fastgen.doctor(model) if row["op"] == "dense")
-    assert row["path"] == path and (path == FUSED or "2,097,152 weights" in row["why"])
-
-
-@pytest.mark.parametrize("thing", ["model", keras.layers.Dense(2)], ids=["text", "layer"])
-def test_doctor_wants_a_model(thing):
-    with pytest.raises(TypeError, match="doctor: model must be None or a Keras model. Received"):
-        fastgen.doctor(thing)
+    assert row["path"] == path
+    bound = "1,024 rows" if rows < 1024 else "2,097,152 weights"
+    assert row["why"] == ("kernel" if path == FUSED else f"stock ops are faster below {bound}")
 
 
 def test_kernels_are_ops():
@@ -241,39 +237,11 @@ def test_gradients_take_the_path_of_their_op(monkeypatch, graph):
     assert path_of(run, "gaussian_kl_grad") == {FUSED}
 
 
-def test_doctor_lists_every_op_and_dtype(capsys):
-    rows = fastgen.doctor()
-    assert {(row["op"], row["dtype"]) for row in rows} == set(
-        itertools.product(dispatch.KERNELS, dispatch.FLOATS)
-    )
-    for row in rows:
-        kernel = dispatch.KERNELS[row["op"]]
-        has_kernel = row["dtype"] in kernel.dtypes and row["dtype"] not in kernel.slower
-        assert row["path"] == (FUSED if has_kernel else COMPOSITE)
-    printed = capsys.readouterr().out
-    assert all(op in printed for op in dispatch.KERNELS) and native.status()["isa"] in printed
-
-
 def small_vae():
     inputs = keras.Input([4])
     mean, log_var = keras.layers.Dense(2)(inputs), keras.layers.Dense(2)(inputs)
     z = fastgen.layers.GaussianLatent(name="latent")([mean, log_var])
     return keras.Model(inputs, keras.layers.Dense(4)(z))
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_doctor_of_a_model(jit_compile, capsys):
-    model = small_vae()
-    model.compile("nadam", "mse", jit_compile=jit_compile)
-    rows = fastgen.doctor(model)
-    (latent,) = (row for row in rows if row["part"] == "latent")
-    expected = (COMPOSITE, "inside XLA") if jit_compile else (FUSED, "kernel")
-    assert latent["path"] == expected[0] and latent["why"].startswith(expected[1])
-    assert latent["op"] == "gaussian_sample_kl" and latent["dtype"] == "float32"
-    parts = {row["part"]: row for row in rows if row["part"] != "latent"}
-    assert {"loss", "optimizer"} < set(parts) and parts["optimizer"]["type"] == "Nadam"
-    assert {row["path"] for row in parts.values()} == {"keras"}
-    assert "latent" in capsys.readouterr().out
 
 
 def test_a_layer_inside_xla_says_so_once(monkeypatch, caplog):

@@ -4,7 +4,7 @@ import keras
 
 from fastgen import dispatch, ops
 from fastgen.layers import tie
-from fastgen.layers.fused_dense import with_logits
+from fastgen.layers.fused_dense import beside_kernel, with_logits
 
 
 @keras.saving.register_keras_serializable(package="fastgen")
@@ -28,7 +28,7 @@ class DenseTranspose(keras.layers.Layer):
 
     Args:
         dense: `keras.layers.Dense` or `fastgen.layers.FusedDense`, built before this layer is.
-        activation: as of `keras.layers.Dense`.
+        activation: as of `fastgen.layers.FusedDense`.
         use_bias: whether to add a bias of as many elements as `dense` has inputs.
         bias_initializer: as of `keras.layers.Dense`.
         bias_regularizer: likewise.
@@ -48,6 +48,11 @@ class DenseTranspose(keras.layers.Layer):
     """
 
     fused_ops = ("dense_transpose",)
+
+    @property
+    def beside_kernel(self):
+        """What of the layer stock ops do where the kernel runs, for `fastgen.doctor`."""
+        return beside_kernel(self.activation)
 
     def __init__(
         self,

@@ -12,9 +12,9 @@ class FusedDense(keras.layers.Dense):
 
     `y = activation(x @ kernel + bias)`
 
-    An activation that `fastgen.ops.dense` has no kernel for is applied to its result. Sigmoid and
-    softmax are too, and leave their logits for the cross-entropy losses to find, as Keras' layer
-    does. Quantized layers and sparse inputs take Keras' own code.
+    An activation that `fastgen.ops.dense` has no kernel for, such as gelu, is applied to its result
+    by stock ops. Sigmoid and softmax are too, and leave their logits for the cross-entropy losses
+    to find, as Keras' layer does. Quantized layers and sparse inputs take Keras' own code.
 
     Example:
     >>> import numpy as np
@@ -42,12 +42,28 @@ class FusedDense(keras.layers.Dense):
 
     fused_ops = ("dense",)
 
+    @property
+    def beside_kernel(self):
+        """What of the layer stock ops do where the kernel runs, for `fastgen.doctor`."""
+        return beside_kernel(self.activation)
+
     def call(self, inputs, training=None):
         """Apply the layer."""
         if isinstance(inputs, tf.SparseTensor):
             return super().call(inputs, training=training)
         dispatch.note_xla(self)
         return with_logits(ops.dense, inputs, self.kernel, self.bias, self.activation)
+
+
+# Their logits are for the losses to find.
+BY_KERAS = (keras.activations.sigmoid, keras.activations.softmax)
+
+
+def beside_kernel(activation):
+    """Which activation stock ops apply to the result of a dense kernel; `""` if none."""
+    if activation not in BY_KERAS and ops.activations.resolve("dense", activation)[0]:
+        return ""
+    return f"; {getattr(activation, '__name__', type(activation).__name__)} by stock ops"
 
 
 def with_logits(op, inputs, kernel, bias, activation):
@@ -66,6 +82,6 @@ def with_logits(op, inputs, kernel, bias, activation):
     if not inputs.dtype.is_floating:  # Keras promotes integers
         inputs = tf.cast(inputs, kernel.dtype)
     bias = None if bias is None else tf.convert_to_tensor(bias)
-    if activation in (keras.activations.sigmoid, keras.activations.softmax):
+    if activation in BY_KERAS:
         return activation(op(inputs, kernel, bias))
     return op(inputs, kernel, bias, activation)

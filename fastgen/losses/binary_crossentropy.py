@@ -9,6 +9,7 @@ from keras.src.losses.loss import squeeze_or_expand_to_same_rank
 from fastgen import dispatch, ops
 
 NAME = "BinaryCrossentropy"
+NOT_A_SIGMOID = "clipped as in Keras: y_pred is not from a sigmoid"
 # Reductions that are the mean of all elements where nothing is weighted.
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
@@ -124,6 +125,22 @@ class BinaryCrossentropy(keras.losses.BinaryCrossentropy):
         y_true = keras.ops.convert_to_tensor(y_true, dtype=self.dtype)
         y_pred = keras.ops.convert_to_tensor(y_pred, dtype=self.dtype)
         return squeeze_or_expand_to_same_rank(y_true, y_pred)
+
+    def why_stock(self, y_pred=None):
+        """Why the loss of a prediction is computed as Keras computes it, for `fastgen.doctor`.
+
+        Args:
+            y_pred: tensor of a graph; None if it is not known yet.
+
+        Returns:
+            The reason, or None where the op computes it.
+        """
+        if self.from_logits:
+            return None
+        if y_pred is None:
+            return "unless y_pred is from a sigmoid"
+        y_pred = keras.ops.convert_to_tensor(y_pred, dtype=self.dtype)
+        return NOT_A_SIGMOID if self._logits(y_pred) is None else None
 
     def _logits(self, y_pred):
         """The logits of predictions, or None where Keras has probabilities."""

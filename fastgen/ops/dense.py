@@ -22,8 +22,9 @@ def dense(x, kernel, bias=None, activation=None):
         kernel: `(inputs, units)`, of the dtype of `x`.
         bias: None, or `(units,)` of the dtype of `x`.
         activation: None, the name of an activation or a function of one tensor. linear, relu,
-            selu, elu, gelu, gelu_tanh, leaky_relu, sigmoid, tanh, softplus and silu (swish), by
-            name or as Keras' function, are part of the kernel.
+            selu, elu, gelu_tanh, leaky_relu, sigmoid, tanh, softplus and silu (swish), by name or
+            as Keras' function, are part of the kernel. All others, gelu with erf among them, are
+            stock ops on its result.
 
     Returns:
         `(..., units)` tensor of the dtype of `x`.

@@ -1,0 +1,180 @@
+"""What doctor says of ops and of models, against what runs, and how it prints it."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import fastgen
+from fastgen import dispatch, layers, native
+from fastgen.dispatch import COMPOSITE, FUSED
+from fastgen.losses import BinaryCrossentropy
+from tests.test_dispatch import small_vae
+
+dense = keras.layers.Dense
+
+
+@pytest.mark.parametrize("thing", ["model", dense(2)], ids=["text", "layer"])
+def test_it_wants_a_model(thing):
+    with pytest.raises(TypeError, match="doctor: model must be None or a Keras model. Received"):
+        fastgen.doctor(thing)
+
+
+def test_every_op_and_dtype(capsys):
+    rows = fastgen.doctor()
+    assert {(row["op"], row["dtype"]) for row in rows} == set(
+        itertools.product(dispatch.KERNELS, dispatch.FLOATS)
+    )
+    for row in rows:
+        kernel = dispatch.KERNELS[row["op"]]
+        has_kernel = row["dtype"] in kernel.dtypes and row["dtype"] not in kernel.slower
+        assert row["path"] == (FUSED if has_kernel else COMPOSITE)
+    printed = capsys.readouterr().out
+    assert all(op in printed for op in dispatch.KERNELS) and native.status()["isa"] in printed
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_model(jit_compile, capsys):
+    model = small_vae()
+    model.compile("nadam", "mse", jit_compile=jit_compile)
+    rows = fastgen.doctor(model)
+    (latent,) = (row for row in rows if row["part"] == "latent")
+    expected = (COMPOSITE, "inside XLA") if jit_compile else (FUSED, "kernel")
+    assert latent["path"] == expected[0] and latent["why"].startswith(expected[1])
+    assert latent["op"] == "gaussian_sample_kl" and latent["dtype"] == "float32"
+    parts = {row["part"]: row for row in rows if row["part"] != "latent"}
+    assert {"loss", "optimizer"} < set(parts) and parts["optimizer"]["type"] == "Nadam"
+    assert {row["path"] for row in parts.values()} == {"keras"}
+    assert "latent" in capsys.readouterr().out
+
+
+def test_activity_regularizers():
+    ours = fastgen.regularizers.KLSparsity(0.1, 0.1)
+    hidden = [dense(2, activity_regularizer=how, name=str(i)) for i, how in enumerate((ours, "l2"))]
+    rows = {
+        row["part"]: row for row in fastgen.doctor(keras.Sequential([keras.Input((2,)), *hidden]))
+    }
+    assert [rows["0/activity"][key] for key in ("type", "op", "path")] == [
+        "KLSparsity",
+        "sparsity",
+        FUSED,
+    ]
+    assert [rows["1/activity"][key] for key in ("type", "path")] == ["L2", "keras"]
+
+
+@pytest.mark.parametrize("activation", ["selu", "gelu", "sigmoid", lambda x: x])
+def test_activations_that_are_not_the_kernels(activation, fused):
+    encoder = layers.FusedDense(2, activation)
+    model = keras.Sequential(
+        [keras.Input((3,)), encoder, layers.DenseTranspose(encoder, activation)]
+    )
+    for row in fastgen.doctor(model)[-2:]:
+        name = getattr(activation, "__name__", activation)
+        expected = "kernel" if name == "selu" else f"kernel; {name} by stock ops"
+        assert (row["path"], row["why"]) == (FUSED, expected)
+
+
+def ends():
+    """Ends of models: arguments of the loss, layers."""
+    half = keras.layers.Dense(2, "sigmoid", dtype="mixed_float16")
+    return {
+        "sigmoid": ({}, [dense(2, "sigmoid")]),
+        "ours": ({}, [layers.FusedDense(2, "sigmoid")]),
+        "nested": ({}, [keras.Sequential([dense(2), keras.layers.Activation("sigmoid")])]),
+        "function": ({}, [dense(2), keras.layers.Lambda(tf.sigmoid)]),
+        "logits": ({"from_logits": True}, [dense(2), keras.layers.Reshape((1, 2))]),
+        "reshape": ({}, [dense(2, "sigmoid"), keras.layers.Reshape((1, 2))]),
+        "linear": ({}, [dense(2)]),
+        "cast": ({}, [half]),
+    }
+
+
+@pytest.mark.parametrize("end", ends())
+def test_the_loss_takes_the_path_it_names(end):
+    """In a graph, as in fit."""
+    arguments, parts = ends()[end]
+    model = keras.Sequential([keras.Input((3,)), *parts])
+    model.compile("sgd", BinaryCrossentropy(**arguments))
+    row = next(row for row in fastgen.doctor(model) if row["part"] == "loss")
+    x = tf.ones([4, 3])
+    step = tf.function(lambda: model.loss(tf.ones_like(model(x)), model(x)), autograph=False)
+    before = fastgen.stats().get("sigmoid_cross_entropy", {}).get(FUSED, 0)
+    step()
+    took_the_op = fastgen.stats().get("sigmoid_cross_entropy", {}).get(FUSED, 0) > before
+    assert (row["path"] == FUSED) == took_the_op
+    assert took_the_op or row["why"] == "clipped as in Keras: y_pred is not from a sigmoid"
+
+
+@pytest.mark.parametrize("how", ["names", "list", "one"])
+def test_losses_of_several_outputs(how):
+    inputs = keras.Input((3,))
+    outputs = [dense(2, "sigmoid", name="a")(inputs), dense(2, name="b")(inputs)]
+    model, each = keras.Model(inputs, outputs), [BinaryCrossentropy(), BinaryCrossentropy()]
+    losses = {"names": dict(zip("ba", each, strict=True)), "list": each, "one": each[0]}[how]
+    model.compile("sgd", losses)
+    paths = [row["path"] for row in fastgen.doctor(model) if row["part"] == "loss"]
+    expected = {"names": [FUSED, COMPOSITE], "list": [FUSED, COMPOSITE], "one": [COMPOSITE]}[how]
+    assert paths == expected
+
+
+def test_losses_of_a_model_that_has_no_inputs():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return tf.sigmoid(inputs)
+
+    for loss, why in (
+        (BinaryCrossentropy(), "unless y_pred is from a sigmoid"),
+        (BinaryCrossentropy(from_logits=True), "kernel"),
+    ):
+        model = Own()
+        model.compile("sgd", loss)
+        (row,) = (row for row in fastgen.doctor(model) if row["part"] == "loss")
+        assert row["why"] == why
+
+
+def test_it_changes_nothing(monkeypatch):
+    monkeypatch.delenv("FASTGEN_BACKEND", raising=False)
+    sparse = layers.Sparsity(0.5, 0.1)
+    parts = [layers.Corruption("dropout", 0.5, seed=1), dense(2, "sigmoid"), sparse]
+    model = keras.Sequential([keras.Input((3,)), *parts])
+    model.compile("sgd", BinaryCrossentropy())
+    model(np.ones((4, 3)), training=True)
+    state = [v.numpy() for v in (*model.variables, *sparse.activity_tracker.variables)]
+    losses, counts = model.losses, fastgen.stats()
+    fastgen.doctor(model)
+    assert fastgen.stats() == counts
+    assert all(now is before for now, before in zip(model.losses, losses, strict=True))
+    for now, before in zip(
+        (*model.variables, *sparse.activity_tracker.variables), state, strict=True
+    ):
+        np.testing.assert_array_equal(now, before)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_breaks_no_word(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    model = small_vae()
+    model.compile(fastgen.optimizers.Nadam(), BinaryCrossentropy())
+    for make in (
+        fastgen.doctor,
+        lambda: fastgen.doctor(model),
+        lambda: fastgen.convert(model).conversion,
+    ):
+        rows = make()
+        title, *printed = capsys.readouterr().out.splitlines()
+        assert max(map(len, printed)) <= width
+        shown = set(" ".join([title, *printed]).replace("│", " ").replace(":", "").split())
+        texts = [text for row in rows for text in row.values()]
+        words = {word for text in texts for word in text.replace(":", "").split()}
+        assert words - shown <= {"stock", "kernel"}
+        assert ("CPU" in title) == ("device" in rows[0])
+
+
+def test_a_dtype_is_named_once(capsys):
+    layer = [keras.layers.ReLU(name="same"), keras.layers.ReLU(name="same")]
+    fastgen.diagnosis.print_table(
+        "title", [{"part": x.name, "dtype": d} for x in layer for d in ("float32", "float64")]
+    )
+    assert capsys.readouterr().out.count("float32") == 1
