@@ -1,6 +1,7 @@
 """Settings and fixtures of all tests. TensorFlow is imported by the tests that need it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Shared cores: a slow example says nothing.
 hypothesis.settings.register_profile("fastgen", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("fastgen")
+# What a script starts in the background is born deaf to Ctrl-C, and so are its children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
