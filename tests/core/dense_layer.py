@@ -5,8 +5,44 @@ import numpy as np
 from tests.core.cases import core, numpy_dtype, unit
 from tests.core.reference import wide
 
+ACTIVATIONS = [
+    "linear",
+    "relu",
+    "selu",
+    "elu",
+    "gelu_tanh",
+    "leaky_relu",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "silu",
+]
 # One number; fewer than a tile; more than a vector, a tile, a step of depth, a block.
 SIZES = [(1, 1, 1), (5, 3, 2), (15, 33, 34), (13, 600, 70), (130, 40, 600), (300, 129, 33)]
+
+
+def activated(activation, z):
+    """The activation of a vector by a layer of one input: one product, which is exact."""
+    return core.dense(np.ones((1, 1), z.dtype), z[None], None, activation)[0]
+
+
+def activation_of(name, z):
+    """As Keras defines it, in long double."""
+    z = np.asarray(z).astype(np.longdouble)
+    sigmoid = np.exp(np.minimum(z, 0)) / (1 + np.exp(-np.abs(z)))
+    cubic = np.sqrt(2 / np.longdouble(np.pi)) * (z + np.longdouble(0.044715) * z**3)
+    return {
+        "linear": lambda: z,
+        "relu": lambda: np.maximum(z, 0),
+        "selu": lambda: 1.0507009873554805 * np.where(z < 0, 1.6732632423543772 * np.expm1(z), z),
+        "elu": lambda: np.where(z < 0, np.expm1(z), z),
+        "gelu_tanh": lambda: z / 2 * (1 + np.tanh(cubic)),
+        "leaky_relu": lambda: np.where(z < 0, float(np.float32(0.2)) * z, z),
+        "sigmoid": lambda: sigmoid,
+        "tanh": lambda: np.tanh(z),
+        "softplus": lambda: np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))),
+        "silu": lambda: z * sigmoid,
+    }[name]()
 
 
 class Layer:

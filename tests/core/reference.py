@@ -1,5 +1,7 @@
 """What the kernels must compute, in NumPy float64 and as plainly as it can be written."""
 
+import functools
+
 import numpy as np
 from scipy import special
 
@@ -43,24 +45,38 @@ def box_muller(u, v):
 
 def normal(size, seed, dtype):
     """tf.random.stateless_normal([size], seed, dtype); half and bfloat16 take float32's noise."""
-    if np.dtype(dtype) == np.float64:
+    return drawn_normal(int(size), tuple(map(int, seed)), np.dtype(dtype) == np.float64)
+
+
+@functools.lru_cache(256)  # every ISA and narrow dtype asks again
+def drawn_normal(size, seed, wide):
+    if wide:
         w = words(seed, -(-size // 2)).astype(np.uint64)
         uniform = ((w[:, ::2] & np.uint64(0xFFFFF)) << np.uint64(32) | w[:, 1::2]) * 2.0**-52
         u, v, least = uniform[:, 0], uniform[:, 1], 1e-7
     else:
         uniform = (words(seed, -(-size // 4)) & 0x7FFFFF) * 2.0**-23
         u, v, least = uniform[:, ::2], uniform[:, 1::2], float(np.float32(1e-7))
-    return box_muller(np.maximum(u, least), v).ravel()[:size]
+    noise = box_muller(np.maximum(u, least), v).ravel()[:size]
+    noise.setflags(write=False)
+    return noise
 
 
 def uniform(size, seed, dtype):
     """tf.random.stateless_uniform([size], seed, dtype); half and bfloat16 take float32's."""
-    if np.dtype(dtype) == np.float64:
+    return drawn_uniform(int(size), tuple(map(int, seed)), np.dtype(dtype) == np.float64)
+
+
+@functools.lru_cache(256)
+def drawn_uniform(size, seed, wide):
+    if wide:
         w = words(seed, -(-size // 2)).astype(np.uint64)
         u = ((w[:, ::2] & np.uint64(0xFFFFF)) << np.uint64(32) | w[:, 1::2]) * 2.0**-52
     else:
         u = (words(seed, -(-size // 4)) & 0x7FFFFF) * 2.0**-23
-    return u.ravel()[:size]
+    u = u.ravel()[:size]
+    u.setflags(write=False)
+    return u
 
 
 def dropout(x, rate, seed):

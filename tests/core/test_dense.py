@@ -13,24 +13,12 @@ from tests.core.cases import (
     unaligned,
     unit,
 )
-from tests.core.dense_layer import SIZES, Layer
+from tests.core.dense_layer import ACTIVATIONS, SIZES, Layer, activated, activation_of
 from tests.core.reference import wide
 from tests.tolerances import NUMERIC, NUMERIC_STEP
 
 layers = pytest.mark.parametrize("name", ["dense", "dense_transpose"])
 sizes = pytest.mark.parametrize("size", SIZES, ids=lambda s: "x".join(map(str, s)))
-ACTIVATIONS = [
-    "linear",
-    "relu",
-    "selu",
-    "elu",
-    "gelu_tanh",
-    "leaky_relu",
-    "sigmoid",
-    "tanh",
-    "softplus",
-    "silu",
-]
 
 
 @layers
@@ -54,7 +42,19 @@ def test_within_the_stated_error(isa, dtype, size, name):
 
 @pytest.mark.parametrize("header", ["dense", "dense_transpose"])
 def test_header_states_what_is_asserted_here(header):
-    assert "u (n + 2) sum |a b| over n terms" in stated(f"kernels/{header}.h", "Error")
+    error = stated(f"kernels/{header}.h", "Error")
+    assert "u (n + 2) sum |a b| over n terms" in error
+    assert "of act 4 u (1 + |z|) more" in error
+
+
+@dtypes
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_err_as_stated(isa, dtype, activation):
+    far = np.linspace(-100, 100, 20_001)
+    z = np.concatenate([far, far / 16, np.sign(far) * 10.0 ** (-np.abs(far) / 8)])
+    z = z.astype(numpy_dtype(dtype))
+    bound = 4 * unit(dtype) * (1 + np.abs(wide(z)[0]))
+    assert_within(activated(activation, z), activation_of(activation, z), bound, dtype)
 
 
 @layers

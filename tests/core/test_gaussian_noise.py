@@ -1,4 +1,4 @@
-"""Gaussian noise added to an array."""
+"""Gaussian noise added to an array. test_corruption.py has the rest."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,8 @@ from tests.core.cases import (
     core,
     draw,
     dtypes,
-    guards_hold,
     poisoned,
     stated,
-    unaligned,
     unit,
 )
 
@@ -48,27 +46,6 @@ def test_equals_random_normal_scaled(isa):
     assert_same_bits(
         core.gaussian_noise(zeros, 2.0, SEED), 2 * core.random_normal(1000, SEED, "float64")
     )
-
-
-@dtypes
-def test_unaligned_and_in_place(isa, dtype):
-    for size in (1, 3, 15, 17, 63, 1025, 20_011):
-        (x,) = draw(dtype, size)
-        expected = core.gaussian_noise(x, STDDEV, SEED)
-        out = unaligned(poisoned(size, dtype))
-        assert_same_bits(core.gaussian_noise(unaligned(x), STDDEV, SEED, out=out), expected)
-        assert guards_hold(out)
-        assert_same_bits(core.gaussian_noise(x, STDDEV, SEED, out=x), expected)
-
-
-@dtypes
-def test_threads_do_not_change_a_bit(isa, threads, dtype):
-    (x,) = draw(dtype, BEYOND_A_SHARE)
-    results = set()
-    for n in threads:
-        core.set_threads(n)
-        results.add(core.gaussian_noise(x, STDDEV, SEED).tobytes())
-    assert len(results) == 1
 
 
 def test_nan_and_inf_stay(isa):

@@ -25,8 +25,9 @@ def test_header_states_the_error_asserted_here():
 
 
 @dtypes
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "seed"), [*((size, SEEDS[1]) for size in SIZES), *((1023, seed) for seed in SEEDS)]
+)
 def test_matches_reference(isa, dtype, seed, size):
     eps = core.random_normal(size, seed, dtype, out=poisoned([size], dtype))
     assert eps.dtype == dtype
@@ -42,12 +43,12 @@ def test_matches_tensorflow(isa, dtype, seed):
 
 
 @dtypes
-@pytest.mark.parametrize("size", [*range(70), 1023, BEYOND_A_SHARE])
-def test_element_depends_on_its_index_alone(isa, dtype, size):
+def test_element_depends_on_its_index_alone(isa, dtype):
     longer = core.random_normal(BEYOND_A_SHARE + 100, (3, 4), dtype)
-    out = unaligned(np.full(size, np.nan, dtype))
-    core.random_normal([size], (3, 4), dtype, out=out)
-    np.testing.assert_array_equal(out, longer[:size])
+    for size in [*range(70), 1023, BEYOND_A_SHARE]:
+        out = unaligned(np.full(size, np.nan, dtype))
+        core.random_normal([size], (3, 4), dtype, out=out)
+        np.testing.assert_array_equal(out, longer[:size])
 
 
 @dtypes

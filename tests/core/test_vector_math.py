@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from tests.core.cases import core, stated, unaligned
+from tests.core.cases import CSRC, core, stated, unaligned
+from tests.core.dense_layer import activated
 from tests.core.reference import TWO_PI
 
 STATED = {
@@ -16,6 +17,7 @@ ULP = {
     dtype: {name: float(ulp) for name, ulp in (entry.split() for entry in line.split(", "))}
     for dtype, line in STATED.items()
 }
+EXPM1_ULP = 3  # of x <= 0, as the kernels call it
 COS_ULP_OF_1 = 2  # cos is nearly 0 at the ends of the range
 FUNCTIONS = [core.exp, core.log, core.log1p, core.sigmoid, core.softplus, core.sincos2pi]
 
@@ -115,6 +117,17 @@ def logistic_points(dtype):
 def test_log1p(isa, dtype):
     x, exact = log1p_points(dtype)
     assert ulps(core.log1p(x), exact).max() <= ULP[dtype]["log1p"]
+
+
+@dtypes
+def test_expm1(isa, dtype):
+    """What elu is below 0."""
+    assert f"// e^x - 1 to {EXPM1_ULP} ULP" in (CSRC / "core/vector_math.h").read_text()
+    small = every_exponent(dtype)[::3]
+    near = np.linspace(0, 40, 300_000).astype(dtype)
+    x = -np.concatenate([small[small <= 1e4], near[1:], np.array([np.inf], dtype)])
+    exact = np.expm1(x.astype(np.longdouble))
+    assert ulps(activated("elu", x), exact).max() <= EXPM1_ULP
 
 
 @dtypes
