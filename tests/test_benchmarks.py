@@ -5,9 +5,11 @@ import itertools
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import time
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -368,6 +370,21 @@ def test_the_readme_shows_the_committed_results():
     assert readme == report.insert(readme, text), "benchmarks/report.py makes it anew"
 
 
+@pytest.mark.parametrize(
+    ("source", "only", "collected"),
+    [("TESTPATHS", False, "tests"), ("TESTPATHS", True, "benchmarks"), ("ARGS", True, "tests")],
+)
+def test_what_pytest_is_told_to_collect(source, only, collected):
+    source = pytest.Config.ArgsSource[source]
+    option = types.SimpleNamespace(benchmark_only=only)
+    config = types.SimpleNamespace(
+        option=option, args_source=source, args=["tests"], ArgsSource=pytest.Config.ArgsSource
+    )
+    runpy.run_path(str(ROOT / "conftest.py"))["pytest_configure"](config)
+    assert config.args == [collected]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("flags", "folder"), [([], "tests"), (["--benchmark-only"], "benchmarks")])
 def test_what_pytest_collects(flags, folder):
     command = [sys.executable, "-m", "pytest", "-n", "0", "--collect-only", "-q", *flags]

@@ -12,16 +12,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Writes an output that names nothing, and the dependencies a compiler would find first.
-COMPILER = f"""#!{sys.executable}
-import sys
-from pathlib import Path
-arguments = sys.argv[1:]
-if "--version" in arguments:
-    sys.exit(print("stub 1.0"))
-if "-MF" in arguments:
-    source = arguments[arguments.index("-c") + 1]
-    Path(arguments[arguments.index("-MF") + 1]).write_text(f"object: {{source}} csrc/core/abi.h")
-Path(arguments[arguments.index("-o") + 1]).write_text("made")
+COMPILER = """#!/bin/sh
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --version) echo "stub 1.0"; exit ;;
+    -c) source=$2 ;;
+    -MF) dependencies=$2 ;;
+    -o) output=$2 ;;
+    esac
+    shift
+done
+[ -z "$dependencies" ] || echo "object: $source csrc/core/abi.h" > "$dependencies"
+echo made > "$output"
 """
 
 

@@ -111,10 +111,9 @@ def test_schedule_in_several_steps_per_execution():
 def test_beta_weighs_the_kl_alone():
     logs = [
         compiled(keras.optimizers.Nadam(0.02), beta=beta).fit(X, epochs=15, verbose=0).history
-        for beta in (0.01, 10.0)
+        for beta in (0.0, 10.0)
     ]
-    assert logs[0]["kl"][-1] > 2 * logs[1]["kl"][-1]
-    assert compiled(beta=0.0).fit(X, verbose=0).history["kl"][0] > 0, "is logged all the same"
+    assert logs[0]["kl"][-1] > 2 * logs[1]["kl"][-1] > 0
 
 
 def test_default_takes_fused_ops_alone(fused):

@@ -162,15 +162,16 @@ def run(arguments, **how):
     logs = vae.fit(x, sample_weight=weights, validation_data=x, **arguments).history
     return logs, vae.get_weights(), vae.encode(x)
 
-for arguments in ({}, {"beta": fastgen.models.Warmup(8), "reduction": "mean"}):
-    one = run(arguments)
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        two = run(arguments)
-    for name in one[0]:
-        np.testing.assert_allclose(one[0][name], two[0][name], rtol=1e-4, err_msg=name)
-    np.testing.assert_allclose(one[2], two[2], rtol=1e-3, atol=1e-5)
+arguments = {"beta": fastgen.models.Warmup(8), "reduction": REDUCTION}
+one = run(arguments)
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    two = run(arguments)
+for name in one[0]:
+    np.testing.assert_allclose(one[0][name], two[0][name], rtol=1e-4, err_msg=name)
+np.testing.assert_allclose(one[2], two[2], rtol=1e-3, atol=1e-5)
 """
 
 
-def test_several_replicas_train_as_one(run_python):
-    run_python(MIRRORED)
+@pytest.mark.parametrize("reduction", ["sum", pytest.param("mean", marks=pytest.mark.slow)])
+def test_several_replicas_train_as_one(run_python, reduction):
+    run_python(MIRRORED.replace("REDUCTION", repr(reduction)))

@@ -45,7 +45,7 @@ from tests.ops.cases import array, gradients
 from tests.ops.gaussian import GAUSSIAN, call, parameters
 digest = hashlib.sha256()
 for dtype in (tf.float32, tf.bfloat16):  # tests/core has all dtypes and ISAs
-    for shape in [(7, 10), (32, 10), (33, 10), (256, 65), (20001, 10), (2, 100003)]:
+    for shape in [(7, 10), (256, 65), (20001, 10), (2, 100003)]:
         mean, log_var = parameters(shape, dtype)
         for name in GAUSSIAN:
             function = lambda *x: call(name, *x)
@@ -58,7 +58,7 @@ print(digest.hexdigest())
 def test_any_number_of_threads_gives_the_same_bits(start_python):
     processes = {
         threads: start_python(THREADS.format(threads=threads), FASTGEN_BACKEND="fused")
-        for threads in (1, 2, 3, 8)
+        for threads in (1, 3)
     }
     digests = {}
     for threads, process in processes.items():

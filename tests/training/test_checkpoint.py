@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import keras
@@ -50,7 +51,7 @@ def state(model):
     return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
 
 
-@pytest.mark.parametrize("optimizer", ["nadam", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["nadam", pytest.param("rmsprop", marks=pytest.mark.slow)])
 def test_resumes_bit_for_bit(tmp_path, optimizer):
     whole = compiled(optimizer)
     train(whole, 0, 3)
@@ -110,17 +111,25 @@ def test_damaged(tmp_path, damage, part):
         Checkpoints(tmp_path, compiled()).restore()
 
 
-@pytest.mark.parametrize("part", ["data-00000-of-00001", "index"])
-@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
-def test_damaged_but_for_the_one_before(tmp_path, damage, part):
-    model = compiled()
-    checkpoints = Checkpoints(tmp_path, model)
+@pytest.fixture(scope="module")
+def two_epochs(tmp_path_factory):
+    """A folder with the checkpoints of two epochs, and the state at the first."""
+    folder, model = tmp_path_factory.mktemp("checkpoints"), compiled()
+    checkpoints = Checkpoints(folder, model)
     train(model, 0, 1)
     checkpoints.save(1)
-    expected = state(model)
+    first = state(model)
     train(model, 1, 2)
     checkpoints.save(2)
-    do_damage(Path(f"{checkpoints.latest}.{part}"), damage)
+    return folder, first
+
+
+@pytest.mark.parametrize("part", ["data-00000-of-00001", "index"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
+def test_damaged_but_for_the_one_before(two_epochs, tmp_path, damage, part):
+    folder, expected = two_epochs
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    do_damage(Path(f"{Checkpoints(tmp_path, compiled()).latest}.{part}"), damage)
     resumed = compiled()
     again = Checkpoints(tmp_path, resumed)
     with pytest.warns(RuntimeWarning, match="epoch-2 is damaged; going on from .*epoch-1$"):
