@@ -37,7 +37,7 @@ def _check(model):
     import keras
 
     if model is not None and not isinstance(model, keras.Model):
-        raise TypeError(f"doctor: model must be None or a Keras model. Received: {model!r}")
+        raise TypeError(f"doctor: model must be None or a Keras model. Received: model={model!r}")
 
 
 def _op_rows():

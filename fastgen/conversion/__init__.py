@@ -48,7 +48,7 @@ def convert(model, *, corruption=False, verbose=True):
         ValueError: names the layer that cannot be copied, and why.
     """
     if not isinstance(model, keras.Model):
-        raise TypeError(f"convert: model must be a Keras model. Received: {model!r}")
+        raise TypeError(f"convert: model must be a Keras model. Received: model={model!r}")
     copier = Copier(corruption)
     copy = copier.copy(model)
     copier.copy_flags()

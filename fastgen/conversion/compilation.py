@@ -3,8 +3,9 @@
 import keras
 from keras.src.trainers.trainer import Trainer
 
-from fastgen import diagnosis, losses, optimizers
+from fastgen import diagnosis, losses
 from fastgen.conversion.substitution import NONE, OURS
+from fastgen.optimizers.stock import CLASSES, counterpart
 
 ROOMS = {"loss": "losses", "optimizer": "optimizers"}
 
@@ -98,11 +99,11 @@ def _copy_optimizer(optimizer, variables):
 
 
 def _copy_optimizer_class(optimizer):
-    kind = type(optimizer)
-    ours = getattr(optimizers, kind.__name__, None)
-    if ours is not None and kind is getattr(keras.optimizers, kind.__name__):
+    ours = counterpart(optimizer)
+    if ours is not None:
         return ours.from_config(optimizer.get_config()), ""
-    return kind.from_config(optimizer.get_config()), OURS if kind is ours else NONE
+    why = OURS if type(optimizer) in CLASSES.values() else NONE
+    return type(optimizer).from_config(optimizer.get_config()), why
 
 
 def _exclude(optimizer, copy, variables):

@@ -39,7 +39,7 @@ class Corruption(Seeded):
         seed: Python integer, or None for a seed that `keras.utils.set_random_seed` determines.
 
     Call arguments:
-        inputs: `(batch, ...)` tensor.
+        inputs: `(batch, ...)` tensor of floats.
         seed: `(2,)` int32 or int64 tensor to use for this call in place of the layer's own. A
             function under `tf.recompute_grad` runs twice: give its layer the seed from outside.
         training: whether to corrupt.
@@ -48,7 +48,8 @@ class Corruption(Seeded):
         Tensor of the shape of the inputs and of the layer's compute dtype.
 
     Raises:
-        ValueError: for another kind, an amount that is negative, no number or a share above 1.
+        ValueError: for another kind, an amount that is negative, no number or a share above 1,
+            inputs of integers.
 
     Source: Vincent et al. (2010), Stacked Denoising Autoencoders, JMLR 11; Géron, Hands-On Machine
     Learning with Scikit-Learn, Keras & TensorFlow, chapter 17, "Denoising Autoencoders".
@@ -74,6 +75,7 @@ class Corruption(Seeded):
         if not training or self.amount == 0:
             return inputs
         dispatch.note_xla(self)
+        inputs = ops.arguments.floats("Corruption", "inputs", inputs)
         op, amount, _ = KINDS[self.kind]
         # Unlike Sampling's in __call__, where it is not known yet whether this is training.
         seed = self._draw_seed() if seed is None else seed

@@ -88,6 +88,12 @@ class DenseTranspose(keras.layers.Layer):
     def build(self, input_shape):
         """Make the bias, and count the kernel among the weights."""
         outputs, units = self._tie.shape()
+        if outputs is None:
+            raise ValueError(
+                f"DenseTranspose: {self.name!r} is a clone, made before the layer "
+                f"{self._tie.name!r} that it is tied to was built, and not in one model with it. "
+                f"Call the model, then clone it. Received: input_shape={input_shape}"
+            )
         if input_shape[-1] != units:
             raise ValueError(
                 f"DenseTranspose: the last axis of the input must have the {units} units of "

@@ -3,7 +3,6 @@
 import contextlib
 import contextvars
 import math
-import numbers
 from typing import NamedTuple
 
 import keras
@@ -71,8 +70,10 @@ class GaussianLatent(Sampling):
 
     def __init__(self, kl_weight=1.0, seed=None, free_bits=0.0, prior=None, **kwargs):
         super().__init__(seed=seed, **kwargs)
-        self.initial_kl_weight = _not_negative("kl_weight", kl_weight)
-        self.free_bits = _not_negative("free_bits", free_bits)
+        self.initial_kl_weight, self.free_bits = (
+            ops.arguments.number("GaussianLatent", name, value, 0.0, math.inf)
+            for name, value in (("kl_weight", kl_weight), ("free_bits", free_bits))
+        )
         _check_prior(prior, free_bits)
         self.prior = prior
         wide = "float64" if self.variable_dtype == "float64" else "float32"
@@ -218,16 +219,11 @@ def _mean(x, axis=None):
     return tf.math.divide_no_nan(total, tf.cast(count, x.dtype))
 
 
-def _not_negative(name, value):
-    if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
-        raise ValueError(f"GaussianLatent: {name} must be a number ≥ 0. Received: {value!r}")
-    return float(value)
-
-
 def _check_prior(prior, free_bits):
     if prior is not None and not isinstance(prior, Prior):
         raise ValueError(
-            f"GaussianLatent: prior must be a fastgen.layers.Prior or None. Received: {prior!r}"
+            "GaussianLatent: prior must be a fastgen.layers.Prior or None. "
+            f"Received: prior={prior!r}"
         )
     if free_bits and not (prior is None or isinstance(prior, StandardNormal)):
         raise ValueError(

@@ -187,5 +187,5 @@ class GaussianMixture(Prior):
 
 def _positive(owner, name, value):
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{owner}: {name} must be an integer ≥ 1. Received: {value!r}")
+        raise ValueError(f"{owner}: {name} must be an integer ≥ 1. Received: {name}={value!r}")
     return int(value)

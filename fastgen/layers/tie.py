@@ -35,10 +35,10 @@ class Tie:
         return self.dense.kernel
 
     def shape(self):
-        """Shape of the kernel, `(inputs, units)`."""
+        """Shape of the kernel, `(inputs, units)`; inputs is None where a clone does not know it."""
         if self.dense is None:
-            config = self._config
-            return config["build_config"]["input_shape"][-1], config["config"]["units"]
+            inputs = self._config.get("build_config", {}).get("input_shape", [None])[-1]
+            return inputs, self._config["config"]["units"]
         if not self.dense.built:
             raise ValueError(
                 "DenseTranspose: dense must be built, that is called or put into a model with an "
@@ -72,13 +72,16 @@ class Tie:
         return keras.saving.serialize_keras_object(self.dense)
 
     def _is(self, layer):
-        return layer.name == self.name and layer.built and tuple(layer.kernel.shape) == self.shape()
+        if layer.name != self.name or not layer.built:
+            return False
+        inputs, units = self.shape()
+        return inputs in (None, layer.kernel.shape[0]) and units == layer.kernel.shape[1]
 
     def _set(self, dense):
         if not isinstance(dense, keras.layers.Dense):
             raise ValueError(
                 "DenseTranspose: dense must be a keras.layers.Dense or fastgen.layers.FusedDense. "
-                f"Received: {dense!r}"
+                f"Received: dense={dense!r}"
             )
         self.dense = dense
         _write_identity(dense)

@@ -19,6 +19,13 @@ def stands_in(cls):
     return cls
 
 
+def counterpart(optimizer):
+    """Our class in the place of an optimizer of Keras' own; None for any other optimizer."""
+    ours = CLASSES.get(type(optimizer).__name__)
+    stock = ours and getattr(keras.optimizers, ours.__name__)
+    return ours if type(optimizer) is stock else None
+
+
 def from_keras(optimizer):
     """Our optimizer in place of one of Keras', with its config and its state.
 
@@ -44,8 +51,8 @@ def from_keras(optimizer):
             "from_keras: optimizer must be a Keras optimizer; fastgen.optimizers.get takes names "
             f"and configs. Received: optimizer={optimizer!r}"
         )
-    ours = CLASSES.get(type(optimizer).__name__)
-    if ours is None or type(optimizer) is not getattr(keras.optimizers, ours.__name__):
+    ours = counterpart(optimizer)
+    if ours is None:
         return optimizer
     new = ours.from_config(optimizer.get_config())
     for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):

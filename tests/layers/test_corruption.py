@@ -83,3 +83,10 @@ def test_denoises(fused):
 def test_refusals(kind, amount, message):
     with pytest.raises(ValueError, match=f"^Corruption: {message}.*Received: "):
         Corruption(kind, amount)
+
+
+def test_integers_are_refused_by_the_layer_s_name():
+    with pytest.raises(
+        ValueError, match="Corruption: inputs must be .*Received: inputs.dtype=uint8"
+    ):
+        Corruption("dropout", 0.5)(np.ones([2, 3], "uint8"), training=True)

@@ -179,6 +179,17 @@ def test_clones_are_tied(build, how):
     assert_tied(model)
 
 
+def test_clones_of_models_that_are_not_built():
+    clone = keras.models.clone_model(keras.Sequential(layers_of(keras.layers.Dense)))
+    clone(X)
+    assert clone.count_params() == PARAMETERS and len(clone.trainable_variables) == 6
+    dense = keras.layers.Dense(2)
+    decoder = keras.Sequential([DenseTranspose(dense)])
+    nested = keras.Sequential([keras.Sequential([dense]), decoder])
+    with pytest.raises(ValueError, match="Call the model, then clone it. Received: input_shape="):
+        keras.models.clone_model(nested)(X)
+
+
 def test_the_decoder_of_a_clone_waits_for_the_whole_model():
     clone = keras.models.clone_model(nested_sequential(keras.layers.Dense))
     with pytest.raises(ValueError, match="Call the model that has both layers.*Received: a call"):
