@@ -182,11 +182,7 @@ def _overridden(cls):
 def _where_finite(update, grads, variables):
     """Make Keras' update if the gradients of all replicas are finite; else none does anything."""
     finite, replica = _finite(grads), tf.distribute.get_replica_context()
-    distributed = tf.distribute.has_strategy() and replica is not None
-    if distributed:
-        others = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32))
-        finite = others == 0
-    if not distributed or tf.__internal__.distribute.strategy_supports_no_merge_call():
+    if replica is None or not tf.distribute.has_strategy():
         tf.cond(finite, lambda: update(grads, variables), lambda: None)
         return
 
@@ -197,7 +193,8 @@ def _where_finite(update, grads, variables):
 
         tf.cond(strategy.experimental_local_results(finite)[0], step, lambda: None)
 
-    replica.merge_call(decide, args=(finite, grads, variables))
+    others = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32))
+    replica.merge_call(decide, args=(others == 0, grads, variables))
 
 
 def _finite(grads):

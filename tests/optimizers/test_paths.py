@@ -288,7 +288,8 @@ def state(optimizer, w):
     each = [x for v in variables for x in strategy.experimental_local_results(v.value)]
     return np.concatenate([x.numpy().ravel() for x in each])
 
-for in_graph in (False, True):
+for in_graph, merges in ((False, True), (True, True), (True, False)):
+    strategy.extended._use_merge_call = lambda: merges  # False as under XLA on GPUs
     with strategy.scope():
         optimizer, w = fastgen.optimizers.Nadam(0.01, loss_scale_factor=2.0), keras.Variable([1.0])
         optimizer.build([w])
