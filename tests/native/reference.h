@@ -20,7 +20,11 @@ constexpr double kRtol[] = FASTGEN_RTOL, kAtol[] = FASTGEN_ATOL;
 
 inline std::vector<std::string> isas() {
   std::vector<std::string> names;
+#ifdef FASTGEN_ONE_ISA
+  std::string all = fg_isa();
+#else
   std::string all = fg_isas();
+#endif
   for (size_t comma; (comma = all.find(',')) != std::string::npos; all.erase(0, comma + 1)) {
     names.push_back(all.substr(0, comma));
   }

@@ -4,11 +4,12 @@
 
 Runs the tests whose names start with a NAME (default: all) as an optimised program, or, with
 --sanitize, under AddressSanitizer and UndefinedBehaviorSanitizer, and those of the threads under
-ThreadSanitizer.
+ThreadSanitizer. Only the files that hold such tests are compiled, and the kernels they include.
 """
 
 import argparse
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -17,12 +18,16 @@ from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = Path("tests/native")
-SANITIZED = ["-O1", "-g", "-fno-omit-frame-pointer", "-UNDEBUG"]
+SANITIZED = ["-O1", "-g1", "-fno-omit-frame-pointer", "-UNDEBUG"]
 VARIANTS = {
     "plain": [],
     "address": [*SANITIZED, "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
-    "thread": [*SANITIZED, "-fsanitize=thread"],
+    "thread": [*SANITIZED, "-fsanitize=thread", "-DFASTGEN_ONE_ISA"],
 }
+# Races do not depend on the vectors' width: one ISA is compiled, and those that the C functions
+# could choose in its place are left out.
+ONE_ISA = "baseline"
+WITHOUT_THE_OTHERS = ["-no-pie", "-Wl,--unresolved-symbols=ignore-all"]
 OPTIONS = {
     "ASAN_OPTIONS": "allocator_may_return_null=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -45,27 +50,53 @@ def tolerances():
     return [f"-DFASTGEN_RTOL={{{rtol}}}", f"-DFASTGEN_ATOL={{{atol}}}"]
 
 
-def build(variant, jobs):
-    """Compiles the core, the kernels and the tests with a variant's flags; the program's path."""
+def tests_of(names):
+    """The files that hold a test whose name starts with one of names, or all of them."""
+    for path in sorted(NATIVE.glob("test_*.cc")):
+        held = re.findall(r"(?m)^TEST\((\w+)\)", path.read_text())
+        if not names or any(test.startswith(name) for test in held for name in names):
+            yield path
+
+
+def called_by(paths):
+    """The sources of one ISA whose headers the paths include, and those that these include."""
+    found, new = [], list(paths)
+    while new:
+        for name in re.findall(r'#include "((?:kernels|native)/\w+)\.h"', new.pop().read_text()):
+            for source in (Path("csrc", f"{name}.cc"), Path("tests", f"{name}.cc")):
+                if source.exists() and source not in found:
+                    found.append(source)
+                    new.append(source)
+    return found
+
+
+def build(variant, jobs, names):
+    """Compiles what the tests need with a variant's flags; the program's path."""
     script = build_script()
-    builder, sources = script["Builder"](jobs), script["sources"]
-    folder = f"tests-{variant}"
+    builder, folder = script["Builder"](jobs), f"tests-{variant}"
     flags = [*VARIANTS[variant], "-Itests"]
-    per_isa = [*sources("kernels"), NATIVE / "far_noise.cc"]
-    once = [*sources("core"), NATIVE / "main.cc", *sorted(NATIVE.glob("test_*.cc"))]
+    tests = list(tests_of(names))
+    sources = called_by(tests)
+    # These instantiate the same templates, which take a compiler half a minute.
+    layers = [source for source in sources if source.stem.startswith("dense")]
+    bundles = script["bundles"](layers, len(layers) or 1, script["OBJECTS"] / folder)
+    sources = [*bundles, *(source for source in sources if source not in layers)]
+    isas = {ONE_ISA: script["ISAS"][ONE_ISA]} if variant == "thread" else script["ISAS"]
     objects = [
         builder.compile(
             source,
             f"{folder}/{isa}",
             [*script["KERNEL"], *isa_flags, f"-DFASTGEN_TARGET={isa}", *flags],
         )
-        for source in per_isa
-        for isa, isa_flags in script["ISAS"].items()
+        for source in sources
+        for isa, isa_flags in isas.items()
     ]
+    once = [*script["sources"]("core"), NATIVE / "main.cc", *tests]
     objects += [builder.compile(source, folder, [*flags, *tolerances()]) for source in once]
     objects = script["results"](objects)
     program = script["OBJECTS"] / folder / "program"
     command = [*builder.cxx, *VARIANTS[variant], "-pthread", *map(str, objects)]
+    command += WITHOUT_THE_OTHERS if variant == "thread" else []
     return builder.run(f"{folder}/program", program, objects, command, "")
 
 
@@ -81,8 +112,11 @@ def main():
     for variant in ("address", "thread") if options.sanitize else ("plain",):
         print(f"{variant}:", flush=True)
         names = options.names or (["threads"] if variant == "thread" else [])
-        program = build(variant, options.jobs)
-        failed |= bool(subprocess.run([program, *names], env={**OPTIONS, **os.environ}).returncode)
+        program = build(variant, options.jobs, names)
+        environment = {**OPTIONS, **os.environ}
+        if variant == "thread":
+            environment["FASTGEN_ISA"] = ONE_ISA
+        failed |= bool(subprocess.run([program, *names], env=environment).returncode)
     sys.exit(failed)
 
 

@@ -4,8 +4,12 @@
 #include <thread>
 
 #include "core/thread_pool.h"
+#include "kernels/dense.h"
 #include "kernels/gaussian_kl.h"
 #include "kernels/gaussian_sample_kl.h"
+#include "kernels/optimizer_update.h"
+#include "kernels/sigmoid_cross_entropy.h"
+#include "kernels/sparsity.h"
 #include "native/check.h"
 #include "native/reference.h"
 
@@ -53,7 +57,56 @@ void halves(void*, int64_t panels, int64_t, fg_task task, void* arg) {
   first.join(), second.join();
 }
 
+// What run(threads, out) writes to `bytes` of memory: alone, and on three threads.
+template <class Run>
+void same_bits(const char* name, int64_t bytes, const Run& run) {
+  context() = name;
+  CHECK(!fg_set_pool_size(3));
+  Exact alone(bytes);
+  CHECK(!run(nullptr, static_cast<char*>(alone.data())));
+  for (int i = 0; i < 3; ++i) {
+    Exact shared(bytes);
+    CHECK(!run(fg_pool(), static_cast<char*>(shared.data())) && shared == alone);
+  }
+}
+
 }  // namespace
+
+// Products share packed operands, sums over rows and norms of gradients share partial results.
+TEST(threads_of_kernels_that_share) {
+  const Batch x(400, 300, 1), w(300, 70, 2), g(400, 70, 3);
+  same_bits("dense", 4 * 400 * 70, [&](const fg_threads* threads, char* y) {
+    return fg_dense(threads, FG_FLOAT32, 400, 300, 70, FG_TANH, x.mean.data(), w.mean.data(),
+                    w.log_var.data(), y, nullptr);
+  });
+  const int64_t d_kernel = 4 * 400 * 300, d_bias = d_kernel + 4 * 300 * 70;
+  same_bits("dense_grad", d_bias + 4 * 70, [&](const fg_threads* threads, char* out) {
+    return fg_dense_grad(threads, FG_FLOAT32, 400, 300, 70, FG_TANH, x.mean.data(), w.mean.data(),
+                         g.log_var.data(), g.mean.data(), out, out + d_kernel, out + d_bias);
+  });
+  for (const auto& shape : kShapes) {
+    const int64_t rows = shape[0], cols = shape[1], size = 4 * rows * cols;
+    const Batch a(rows, cols, 4);
+    same_bits("sparsity", 8 * cols + 4, [&](const fg_threads* threads, char* out) {
+      return fg_sparsity(threads, FG_FLOAT32, rows, cols, FG_SPARSITY_L1, 0, a.mean.data(),
+                         out + 8 * cols, reinterpret_cast<double*>(out));
+    });
+    same_bits("sigmoid_cross_entropy", size + 4 * rows, [&](const fg_threads* threads, char* out) {
+      return fg_sigmoid_cross_entropy(threads, FG_FLOAT32, FG_FLOAT32, rows, cols, a.mean.data(),
+                                      a.log_var.data(), 0.125, out + size, out);
+    });
+    same_bits("optimizer_update", size, [&](const fg_threads* threads, char* out) {
+      memcpy(out, a.mean.data(), size);
+      fg_optimizer sgd = {};
+      sgd.rule = FG_SGD, sgd.clip = FG_CLIP_GLOBAL_NORM, sgd.clip_at = 1;
+      sgd.learning_rate = sgd.accumulation_steps = 1;
+      const fg_optimizer_tensor tensor = {FG_FLOAT32,       1,  rows * cols, out,
+                                          a.log_var.data(), {}, nullptr,     nullptr};
+      int applied = 0;
+      return fg_optimizer_update(threads, &sgd, 1, &tensor, &applied) || !applied;
+    });
+  }
+}
 
 TEST(threads_do_not_change_a_bit) {
   for (const auto& shape : kShapes) {
