@@ -196,14 +196,18 @@ OPS |= {name: _gaussian(name) for name in gaussian.GAUSSIAN}
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
 sizes = pytest.mark.parametrize("size", SIZES)
 each_op = pytest.mark.parametrize("name", OPS)
-each_shape = pytest.mark.parametrize(
-    ("name", "shape"),
+# Every shape in float32, every dtype in one shape: tests/core has them all together.
+each_shape_and_dtype = pytest.mark.parametrize(
+    ("name", "shape", "dtype"),
     [
-        pytest.param(name, shape, id=f"{name}-{'x'.join(map(str, shape))}")
+        pytest.param(name, shape, dtype, id=f"{name}-{'x'.join(map(str, shape))}-{dtype.name}")
         for name, op in OPS.items()
         for shape in op.shapes
+        for dtype in DTYPES
+        if dtype == tf.float32 or shape == (33, 65)
     ],
 )
+each_storage = pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16], ids=lambda d: d.name)
 
 
 def weighted_sum(outputs):

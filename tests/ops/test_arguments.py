@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -26,6 +26,7 @@ def array_dtype(name):
 
 
 @each_gaussian
+@settings(max_examples=25)
 @given(
     shape=shapes_of_any_rank,
     dtype=st.sampled_from(FLOATS),

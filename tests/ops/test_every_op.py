@@ -9,7 +9,8 @@ from tests.ops.cases import (
     array,
     dtypes,
     each_op,
-    each_shape,
+    each_shape_and_dtype,
+    each_storage,
     gradients,
     second_gradients,
     weighted_sum,
@@ -25,8 +26,7 @@ def assert_gates(actual, stock, exact, dtype, n=1):
         assert_as_exact_as(array(actual), array(stock), array(exact), dtype)
 
 
-@each_shape
-@dtypes
+@each_shape_and_dtype
 def test_value(path, name, shape, dtype):
     op = OPS[name]
     inputs = op.make(shape, dtype)
@@ -36,8 +36,7 @@ def test_value(path, name, shape, dtype):
         assert_gates(out, plain, right, out.dtype, op.terms(shape, out))
 
 
-@each_shape
-@dtypes
+@each_shape_and_dtype
 def test_gradient(path, name, shape, dtype):
     op = OPS[name]
     inputs = op.make(shape, dtype)
@@ -99,7 +98,7 @@ def test_forward_mode(path, name):
 
 
 @each_op
-@dtypes
+@each_storage
 def test_same_bits_in_a_graph(path, name, dtype):
     op = OPS[name]
     inputs = op.make((33, 65), dtype)
@@ -148,8 +147,8 @@ def test_not_a_number_in_not_a_number_out(path, name, dtype):
 
 
 @each_op
-@dtypes
-def test_inputs_are_left_alone(path, name, dtype):
+@each_storage
+def test_inputs_are_left_alone(fused, name, dtype):
     # The kernels may write in place; TensorFlow must let them only where nobody looks.
     op = OPS[name]
     inputs = op.make((33, 65), dtype)

@@ -153,8 +153,11 @@ def test_jacobian(path, name, use_pfor):
 
 
 @each_op
-@pytest.mark.parametrize("dtype", [tf.float64, tf.float16], ids=lambda d: d.name)
-@pytest.mark.parametrize("stacked", ["all", 0, 1])
+@pytest.mark.parametrize(
+    ("dtype", "stacked"),
+    [(tf.float64, "all"), (tf.float64, 0), (tf.float64, 1), (tf.float16, "all")],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_vectorized_map(path, name, dtype, stacked):
     op = OPS[name]
     draws = [tuple(x + i / 4 for x in op.make(op.small, dtype)) for i in range(3)]
