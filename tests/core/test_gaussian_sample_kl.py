@@ -15,7 +15,6 @@ from tests.core.cases import (
     guards_hold,
     kl_dtype,
     poisoned,
-    shapes,
     stated,
     unaligned,
     unit,
@@ -29,26 +28,26 @@ def inputs(dtype, shape):
 
 
 @dtypes
-@shapes
-def test_matches_reference(isa, dtype, shape):
-    mean, log_var, _, _ = inputs(dtype, shape)
-    out = poisoned(shape, dtype), poisoned(shape[0], kl_dtype(dtype))
-    z, kl = core.gaussian_sample_kl(mean, log_var, SEED, out=out)
-    assert z is out[0] and kl is out[1]
-    expected = reference.sample_kl(mean, log_var, SEED)
-    assert_close(z, expected[0], dtype)
-    assert_close(kl, expected[1], kl_dtype(dtype), n=shape[1])
+def test_matches_reference(isa, dtype):
+    for shape in SHAPES:
+        mean, log_var, _, _ = inputs(dtype, shape)
+        out = poisoned(shape, dtype), poisoned(shape[0], kl_dtype(dtype))
+        z, kl = core.gaussian_sample_kl(mean, log_var, SEED, out=out)
+        assert z is out[0] and kl is out[1]
+        expected = reference.sample_kl(mean, log_var, SEED)
+        assert_close(z, expected[0], dtype)
+        assert_close(kl, expected[1], kl_dtype(dtype), n=shape[1])
 
 
 @dtypes
-@shapes
-def test_gradient_matches_reference(isa, dtype, shape):
-    mean, log_var, d_z, d_kl = inputs(dtype, shape)
-    out = poisoned(shape, dtype), poisoned(shape, dtype)
-    core.gaussian_sample_kl_grad(mean, log_var, SEED, d_z, d_kl, out=out)
-    expected = reference.sample_kl_grad(mean, log_var, SEED, d_z, d_kl)
-    for ours, exact in zip(out, expected, strict=True):
-        assert_close(ours, exact, dtype)
+def test_gradient_matches_reference(isa, dtype):
+    for shape in SHAPES:
+        mean, log_var, d_z, d_kl = inputs(dtype, shape)
+        out = poisoned(shape, dtype), poisoned(shape, dtype)
+        core.gaussian_sample_kl_grad(mean, log_var, SEED, d_z, d_kl, out=out)
+        expected = reference.sample_kl_grad(mean, log_var, SEED, d_z, d_kl)
+        for ours, exact in zip(out, expected, strict=True):
+            assert_close(ours, exact, dtype)
 
 
 def test_header_states_the_error_asserted_here():
@@ -70,12 +69,12 @@ def test_gradients_err_as_stated(isa, dtype):
 
 
 @dtypes
-@shapes
-def test_equals_the_two_kernels_apart(isa, dtype, shape):
-    mean, log_var, _, _ = inputs(dtype, shape)
-    z, kl = core.gaussian_sample_kl(mean, log_var, SEED)
-    assert_same_bits(z, core.gaussian_sample(mean, log_var, SEED))
-    assert_same_bits(kl, core.gaussian_kl(mean, log_var))
+def test_equals_the_two_kernels_apart(isa, dtype):
+    for shape in SHAPES:
+        mean, log_var, _, _ = inputs(dtype, shape)
+        z, kl = core.gaussian_sample_kl(mean, log_var, SEED)
+        assert_same_bits(z, core.gaussian_sample(mean, log_var, SEED))
+        assert_same_bits(kl, core.gaussian_kl(mean, log_var))
 
 
 @dtypes
@@ -149,16 +148,16 @@ def test_threads_do_not_change_a_bit(isa, threads, dtype, shape):
 
 
 @dtypes
-@pytest.mark.parametrize("cols", [1, 2, 3, 10, 16, 64, 100])
-def test_a_smaller_batch_is_the_start_of_a_larger(isa, dtype, cols):
-    mean, log_var, d_z, d_kl = inputs(dtype, (256, cols))
-    whole = core.gaussian_sample_kl(mean, log_var, SEED)
-    whole += core.gaussian_sample_kl_grad(mean, log_var, SEED, d_z, d_kl)
-    for n in (0, 1, 7, 32, 33):
-        some = core.gaussian_sample_kl(mean[:n], log_var[:n], SEED)
-        some += core.gaussian_sample_kl_grad(mean[:n], log_var[:n], SEED, d_z[:n], d_kl[:n])
-        for ours, all_rows in zip(some, whole, strict=True):
-            assert_same_bits(ours, all_rows[:n])
+def test_a_smaller_batch_is_the_start_of_a_larger(isa, dtype):
+    for cols in (1, 2, 3, 10, 16, 64, 100):
+        mean, log_var, d_z, d_kl = inputs(dtype, (256, cols))
+        whole = core.gaussian_sample_kl(mean, log_var, SEED)
+        whole += core.gaussian_sample_kl_grad(mean, log_var, SEED, d_z, d_kl)
+        for n in (0, 1, 7, 32, 33):
+            some = core.gaussian_sample_kl(mean[:n], log_var[:n], SEED)
+            some += core.gaussian_sample_kl_grad(mean[:n], log_var[:n], SEED, d_z[:n], d_kl[:n])
+            for ours, all_rows in zip(some, whole, strict=True):
+                assert_same_bits(ours, all_rows[:n])
 
 
 @dtypes
