@@ -91,12 +91,55 @@ py::tuple dense_grad(py::object x_, py::object kernel_, py::object saved_, py::o
   return py::make_tuple(d_x.value, d_kernel.value, d_bias.value);
 }
 
+// The docstrings from the arguments on; the Layer has what comes before.
 template <class Layer>
-void bind_dense(py::module_& m, const char* doc, const char* grad_doc) {
+std::string doc() {
+  return std::string(Layer::doc) + R"(
+Args:
+    x: array of shape [..., inputs]; float32, float64, float16 or bfloat16.
+    kernel: array of shape )" +
+         Layer::kernel_shape + R"( and x's dtype.
+    bias: None, or an array of shape [units] and x's dtype.
+    activation: linear, relu, selu, elu, gelu_tanh, leaky_relu, sigmoid, tanh, softplus or silu.
+
+Returns:
+    y: array of shape [..., units] and x's dtype.
+
+Raises:
+    ValueError: shapes or dtypes do not fit, or activation is none of these.
+
+Source: )" +
+         Layer::source + "\n";
+}
+
+template <class Layer>
+std::string grad_doc() {
+  return std::string(Layer::grad_doc) + R"(
+Args:
+    x: array of shape [..., inputs]; float32, float64, float16 or bfloat16.
+    kernel: array of shape )" +
+         Layer::kernel_shape + R"( and x's dtype.
+    saved: y; for silu and gelu_tanh, whose derivative does not follow from it,
+        z = )" +
+         Layer::op + R"((x, kernel, bias). Array of shape [..., units] and x's dtype.
+    d_y: array of y's shape and dtype, the gradient that arrives at y.
+    activation: as for )" +
+         Layer::op + R"(.
+
+Returns:
+    d_x, d_kernel, d_bias: arrays of the shapes of x, kernel and bias, and x's dtype.
+
+Raises:
+    ValueError: shapes or dtypes do not fit, or activation is none of the known ones.
+)";
+}
+
+template <class Layer>
+void bind_dense(py::module_& m) {
   m.def(Layer::op, dense<Layer>, py::arg("x"), py::arg("kernel"), py::arg("bias") = py::none(),
-        py::arg("activation") = "linear", doc);
+        py::arg("activation") = "linear", doc<Layer>().c_str());
   m.def(Layer::grad_op, dense_grad<Layer>, py::arg("x"), py::arg("kernel"), py::arg("saved"),
-        py::arg("d_y"), py::arg("activation") = "linear", grad_doc);
+        py::arg("d_y"), py::arg("activation") = "linear", grad_doc<Layer>().c_str());
 }
 
 }  // namespace fastgen::python
