@@ -3,10 +3,6 @@
 #include "core/activation.h"
 #include "tensorflow/glue.h"
 
-#define FASTGEN_ACTIVATIONS                                                   \
-  "activation: {'linear', 'relu', 'selu', 'elu', 'gelu_tanh', 'leaky_relu', " \
-  "'sigmoid', 'tanh', 'softplus', 'silu'} = 'linear'"
-
 namespace fastgen {
 
 using tensorflow::shape_inference::DimensionHandle;
@@ -36,26 +32,34 @@ inline absl::Status needs_input(InferenceContext* c, bool* needs) {
   return absl::OkStatus();
 }
 
-template <int inputs_axis>
+inline absl::Status check_biases(const char* op, int biases) {
+  if (biases <= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(op, ": bias must be a list of one or none. Received: ", biases, " of them"));
+}
+
+template <class Layer>
 absl::Status dense_shape_function(InferenceContext* c) {
   ShapeHandle y, bias;
   bool z;
-  TF_RETURN_IF_ERROR(dense_shapes(c, inputs_axis, &y));
+  TF_RETURN_IF_ERROR(check_biases(Layer::op, c->num_inputs() - 2));
+  TF_RETURN_IF_ERROR(dense_shapes(c, Layer::inputs_axis, &y));
   TF_RETURN_IF_ERROR(needs_input(c, &z));
   for (int i = 2; i < c->num_inputs(); ++i) {
     TF_RETURN_IF_ERROR(
-        c->Merge(c->Vector(c->Dim(c->input(1), 1 - inputs_axis)), c->input(i), &bias));
+        c->Merge(c->Vector(c->Dim(c->input(1), 1 - Layer::inputs_axis)), c->input(i), &bias));
   }
   c->set_output(0, y);
   c->set_output(1, z ? y : c->Vector(0));
   return absl::OkStatus();
 }
 
-template <int inputs_axis>
+template <class Layer>
 absl::Status dense_grad_shape_function(InferenceContext* c) {
   ShapeHandle y;
   bool need_x, need_kernel;
-  TF_RETURN_IF_ERROR(dense_shapes(c, inputs_axis, &y));
+  TF_RETURN_IF_ERROR(check_biases(Layer::op, c->num_inputs() - 4));
+  TF_RETURN_IF_ERROR(dense_shapes(c, Layer::inputs_axis, &y));
   TF_RETURN_IF_ERROR(c->GetAttr("need_x", &need_x));
   TF_RETURN_IF_ERROR(c->GetAttr("need_kernel", &need_kernel));
   for (int i = c->num_inputs() - 2; i < c->num_inputs(); ++i) {
@@ -75,6 +79,9 @@ class DenseBase : public tensorflow::OpKernel {
     std::string name;
     OP_REQUIRES_OK(ctx, ctx->GetAttr("activation", &name));
     activation_ = activation_code(name);
+    int biases;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("N", &biases));
+    OP_REQUIRES_OK(ctx, check_biases(Layer::op, biases));
   }
 
  protected:
@@ -181,3 +188,45 @@ class DenseGradOp : public DenseBase<Layer> {
 };
 
 }  // namespace fastgen
+
+// Registers Fastgen##NAME and Fastgen##NAME##Grad, of a Layer; PRODUCT and STEM are for their texts.
+#define FASTGEN_REGISTER_OPS_OF_DENSE(NAME, LAYER, PRODUCT, STEM)                                  \
+  REGISTER_OP("Fastgen" NAME)                                                                      \
+      .Input("x: T")                                                                               \
+      .Input("kernel: T")                                                                          \
+      .Input("bias: N * T")                                                                        \
+      .Output("y: T")                                                                              \
+      .Output("pre_activation: T")                                                                 \
+      .Attr(FASTGEN_ACTIVATIONS)                                                                   \
+      .Attr("N: int >= 0")                                                                         \
+      .Attr("T: {half, bfloat16, float, double}")                                                  \
+      .SetShapeFn(dense_shape_function<LAYER>)                                                     \
+      .Doc("y = activation(" PRODUCT " + bias), N = 0 or 1 biases. pre_activation: " PRODUCT       \
+           " + bias where the gradient needs it, else empty; see csrc/kernels/" STEM ".h");        \
+  REGISTER_OP("Fastgen" NAME "Grad")                                                               \
+      .Input("x: T")                                                                               \
+      .Input("kernel: T")                                                                          \
+      .Input("bias: N * T")                                                                        \
+      .Input("saved: T")                                                                           \
+      .Input("d_y: T")                                                                             \
+      .Output("d_x: T")                                                                            \
+      .Output("d_kernel: T")                                                                       \
+      .Output("d_bias: N * T")                                                                     \
+      .Attr(FASTGEN_ACTIVATIONS)                                                                   \
+      .Attr("need_x: bool = true")                                                                 \
+      .Attr("need_kernel: bool = true")                                                            \
+      .Attr("N: int >= 0")                                                                         \
+      .Attr("T: {half, bfloat16, float, double}")                                                  \
+      .SetShapeFn(dense_grad_shape_function<LAYER>)                                                \
+      .Doc("Gradients of Fastgen" NAME                                                             \
+           ". saved: its pre_activation, or y where that is empty. What is not needed is empty."); \
+  template <class T>                                                                               \
+  using Forward##LAYER = DenseOp<LAYER, T>;                                                        \
+  template <class T>                                                                               \
+  using Backward##LAYER = DenseGradOp<LAYER, T>;                                                   \
+  FASTGEN_REGISTER_CPU("Fastgen" NAME, Forward##LAYER, FASTGEN_CPU_T);                             \
+  FASTGEN_REGISTER_CPU("Fastgen" NAME "Grad", Backward##LAYER, FASTGEN_CPU_T)
+
+#define FASTGEN_ACTIVATIONS                                                   \
+  "activation: {'linear', 'relu', 'selu', 'elu', 'gelu_tanh', 'leaky_relu', " \
+  "'sigmoid', 'tanh', 'softplus', 'silu'} = 'linear'"

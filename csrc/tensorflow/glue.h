@@ -1,6 +1,7 @@
 // What every op here shares: threads, dtypes, status, seeds, shapes. No mathematics.
 #pragma once
-#include <functional>
+#include <algorithm>
+#include <atomic>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -18,7 +19,9 @@ using tensorflow::TensorShape;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-// TensorFlow's intra-op pool in the form that kernels take. A kernel of one panel never calls it.
+// TensorFlow's intra-op pool in the form that kernels take. Its threads take panels from a counter,
+// as those of our own pool do: Pool::ParallelFor's cost model would keep on one thread what takes it
+// less than 100 us. A kernel of one panel never calls it.
 class IntraOpThreads {
  public:
   explicit IntraOpThreads(OpKernelContext* ctx)
@@ -26,15 +29,35 @@ class IntraOpThreads {
   operator const fg_threads*() const { return &threads_; }
 
  private:
+  typedef tensorflow::thread::ThreadPool Pool;
+  struct Loop {
+    fg_task task;
+    void* arg;
+    int64_t panels, chunk;
+    std::atomic<int64_t> next{0};
+  };
+
   static void parallel_for(void* pool, int64_t panels, int64_t cycles_per_panel, fg_task task,
                            void* arg) {
-    typedef tensorflow::thread::ThreadPool Pool;
-    static_cast<Pool*>(pool)->ParallelFor(
-        panels, Pool::SchedulingParams::Adaptive(cycles_per_panel),
-        // Two pointers: fits std::function without an allocation.
-        [task, arg](int64_t begin, int64_t end) { task(arg, begin, end); });
+    Pool* const workers = static_cast<Pool*>(pool);
+    const int64_t worth = 1 + panels * cycles_per_panel / kCyclesWorthAThread;
+    const int64_t threads = std::min({int64_t{workers->NumThreads()}, worth, panels});
+    if (threads <= 1) return task(arg, 0, panels);
+    // Eight turns a thread even out shared cores at little cost in counter traffic.
+    Loop loop{task, arg, panels, panels / (8 * threads) + 1};
+    workers->ParallelFor(threads, Pool::SchedulingParams::Fixed(1),
+                         [&loop](int64_t, int64_t) { take_panels(&loop); });
   }
 
+  static void take_panels(Loop* loop) {
+    for (;;) {
+      const int64_t begin = loop->next.fetch_add(loop->chunk, std::memory_order_relaxed);
+      if (begin >= loop->panels) return;
+      loop->task(loop->arg, begin, std::min(begin + loop->chunk, loop->panels));
+    }
+  }
+
+  static constexpr int64_t kCyclesWorthAThread = 20000;  // 10 us; waking one takes about 5
   fg_threads threads_;
 };
 

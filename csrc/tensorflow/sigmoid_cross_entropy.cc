@@ -195,10 +195,12 @@ class SigmoidCrossEntropyFromSlopeGradOp : public CrossEntropyKernel {
     Averaged of;
     OP_REQUIRES_OK(ctx, average(op, "slope", slope, &of));
     OP_REQUIRES_OK(ctx, check_d_loss(op, d_loss, of));
-    // 1 is what arrives at a loss that is minimised: the slope is the gradient as it stands.
+    // 1 is what arrives at a loss that is minimised: the slope is the gradient as it stands. (Not
+    // worth a look through an upstream that is as large.)
     typedef typename Dtype<T>::K K;
     const K* upstream = static_cast<const K*>(d_loss.data());
-    if (std::all_of(upstream, upstream + d_loss.NumElements(), [](K x) { return x == K(1); })) {
+    if (of.cols > 1 &&
+        std::all_of(upstream, upstream + d_loss.NumElements(), [](K x) { return x == K(1); })) {
       ctx->set_output(0, slope);
       return;
     }

@@ -132,6 +132,12 @@ def test_second_wall(name):
     for message, function, inputs in [
         ("x must have rank 2", layer, {"x": x[:, :2], "kernel": kernel, "bias": []}),
         ("bias must have shape", layer, {"x": x, "kernel": kernel, "bias": [bias[:1]]}),
+        ("bias must be a list of one", layer, {"x": x, "kernel": kernel, "bias": [bias, bias]}),
+        (
+            "bias must be a list of one",
+            grad,
+            {"x": x, "kernel": kernel, "bias": [bias, bias], "saved": y, "d_y": y},
+        ),
         (
             "saved and d_y must have the shape",
             grad,
