@@ -9,20 +9,13 @@
 #pragma once
 #include <stdlib.h>
 
+#include "core/multiply.h"
 #include "core/pack.h"
 #include "core/tile.h"
 
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-// A tile of c: 14 x 2 vectors, two of b and one of a take 31 of AVX-512's 32 registers; 6 x 2 take
-// 15 of 16. One thread, float32, AVX-512, operands in L1: 103 GFLOP/s of the 106 that fma_peak
-// reaches. Whole products, packing and memory included, come to 82, and to 82 in scipy-openblas32.
-#if FG_TARGET == FG_TARGET_avx512
-constexpr int kTileRows = 14;
-#else
-constexpr int kTileRows = 6;
-#endif
 template <class T>
 constexpr int64_t kTileCols = 2 * Lanes<typename Compute<T>::type>::count;
 // Of a, 14 rows x this depth stay in L1 while the columns of b stream by: 14 KiB. (Half of it costs
@@ -42,76 +35,33 @@ constexpr int64_t kSharedBytes = 4 << 20;
 // Products of a task, some 16 us: enough for two threads to share 64 x 150 x 784 evenly.
 constexpr int64_t kTaskProducts = 1 << 20;
 
-// c[rows, kTileCols] (+)= a[depth][rows] b[depth][kTileCols]; the columns from `cols` on are not
-// stored.
-template <class V, int rows>
-void multiply(int64_t depth, const typename Lanes<V>::type* a, const typename Lanes<V>::type* b,
-              typename Lanes<V>::type* c, int64_t c_step, int64_t valid_rows, int64_t cols,
-              bool add) {
-  constexpr int64_t n = Lanes<V>::count;
-  V sum[rows][2];
-#pragma GCC unroll 14
-  for (int i = 0; i < rows; ++i) sum[i][0] = sum[i][1] = V{};
-  for (int i = 0; i < valid_rows; ++i) {
-    __builtin_prefetch(c + i * c_step, 1), __builtin_prefetch(c + i * c_step + n, 1);
-  }
-  for (int64_t k = 0; k < depth; ++k, a += rows, b += 2 * n) {
-    const V b0 = load(b, 0, Whole{}), b1 = load(b, n, Whole{});
-#pragma GCC unroll 14
-    for (int i = 0; i < rows; ++i) {
-      const V x = splat<V>(a[i]);
-      sum[i][0] = fma(x, b0, sum[i][0]);
-      sum[i][1] = fma(x, b1, sum[i][1]);
-    }
-  }
-#pragma GCC unroll 14
-  for (int i = 0; i < rows; ++i) {
-    if (i >= valid_rows) return;
-    for (int j = 0; j < 2; ++j) {
-      const int64_t at = i * c_step + j * n, left = cols - j * n;
-      if (left >= n) {
-        store(c, at, add ? load(c, at, Whole{}) + sum[i][j] : sum[i][j], Whole{});
-      } else if (left > 0) {
-        const Part part{left};
-        store(c, at, add ? load(c, at, part) + sum[i][j] : sum[i][j], part);
-      }
-    }
-  }
-}
-
-template <class V, int rows = kTileRows>
-FG_INLINE auto multiply_of_rows(int64_t wanted) {
-  if constexpr (rows == 1) {
-    return &multiply<V, 1>;
-  } else {
-    return wanted == rows ? &multiply<V, rows> : multiply_of_rows<V, rows - 1>(wanted);
-  }
-}
-
 FG_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// One product. A and B: storage of the operands; c is in their compute type.
-// epilogue(row, rows, col, cols) is called once for each block of c, when it is done; by pointer, so
-// that the code here is there once for all of them.
-template <class A, class B>
+// A finished block of c: element (row, col) of c is at base[(row - first_row) * step + col -
+// first_col].
+template <class C>
+struct Block {
+  C* base;
+  int64_t step, row, rows, col, cols;
+};
+
+// One product of float32 or float64. epilogue(block) is called once for each block of c, when it is
+// done; by pointer, so that the code here is there once for all of them.
+template <class C>
 class Gemm {
-  typedef typename Compute<A>::type V;
-  typedef typename Lanes<V>::type C;
+  typedef typename Compute<C>::type V;
 
  public:
   template <class Epilogue>
-  Gemm(const Operand<A>& a, const Operand<B>& b, int64_t depth, C* c, int64_t c_step,
-       const Epilogue& epilogue)
+  Gemm(const Operand<C>& a, const Operand<C>& b, int64_t depth, C* c, const Epilogue& epilogue)
       : a_(a),
         b_(b),
         c_(c),
-        c_step_(c_step),
+        c_step_(b.lines),
         depth_(depth),
         epilogue_(&epilogue),
-        finish_([](const void* epilogue, int64_t row, int64_t rows, int64_t col, int64_t cols) {
-          (*(const Epilogue*)epilogue)(row, rows, col, cols);
-        }) {
-    const int64_t panels = ceil_div(b.lines, kCols), tiles = ceil_div(a.lines, kTileRows);
+        finish_([](const void* to, const Block<C>& block) { (*(const Epilogue*)to)(block); }) {
+    const int64_t panels = ceil_div(b.lines, kCols), tiles = ceil_div(a.lines, kTileLines);
     if (tiles == 0 || panels == 0) return;
     tile_rows_ = ceil_div(a.lines, tiles);
     tiles_ = ceil_div(a.lines, tile_rows_), panels_ = panels;
@@ -136,7 +86,7 @@ class Gemm {
   }
 
  private:
-  static constexpr int64_t kCols = kTileCols<A>, kStep = kDepth<C>;
+  static constexpr int64_t kCols = kTileCols<C>, kStep = kDepth<C>;
 
   // The depth of a round: what is packed of b, and of a if all tasks share it, fits kPackedBytes.
   void plan_round() {
@@ -210,7 +160,7 @@ class Gemm {
         multiply_block(tile, tiles, panel, panels, k, step, packed_a(tile) + k * tile_rows_,
                        tile_rows_ * round_);
       } else {
-        alignas(64) C own[kBlockTiles * kTileRows * kStep];
+        alignas(64) C own[kBlockTiles * kTileLines * kStep];
         pack_panels(a_, tile * tile_rows_, begin_ + k, tiles,
                     Panels<C>{own, tile_rows_, step, tile_rows_ * step});
         multiply_block(tile, tiles, panel, panels, k, step, own, tile_rows_ * step);
@@ -218,30 +168,30 @@ class Gemm {
     }
     if (begin_ + depth == depth_) {
       const int64_t row = tile * tile_rows_, col = panel * kCols;
-      finish_(epilogue_, row, least(tiles * tile_rows_, a_.lines - row), col,
-              least(panels * kCols, b_.lines - col));
+      finish_(epilogue_, Block<C>{c_ + row * c_step_ + col, c_step_, row,
+                                  least(tiles * tile_rows_, a_.lines - row), col,
+                                  least(panels * kCols, b_.lines - col)});
     }
   }
 
   // The tiles of a block, one step of depth; tile i of a is at a + i * a_step.
   void multiply_block(int64_t tile, int64_t tiles, int64_t panel, int64_t panels, int64_t k,
                       int64_t step, const C* a, int64_t a_step) const {
-    const auto multiply = multiply_of_rows<V>(tile_rows_);
     for (int64_t i = 0; i < tiles; ++i) {
       for (int64_t j = panel; j < panel + panels; ++j) {
         const int64_t row = (tile + i) * tile_rows_;
-        multiply(step, a + i * a_step, packed_b(j) + k * kCols, c_ + row * c_step_ + j * kCols,
-                 c_step_, least(tile_rows_, a_.lines - row), b_.lines - j * kCols, begin_ + k > 0);
+        multiply_tile<V>(least(tile_rows_, a_.lines - row), least(kCols, b_.lines - j * kCols),
+                         step, Strided<C>{a + i * a_step, 1, tile_rows_}, packed_b(j) + k * kCols,
+                         kCols, c_ + row * c_step_ + j * kCols, c_step_, begin_ + k > 0);
       }
     }
   }
 
-  const Operand<A> a_;
-  const Operand<B> b_;
+  const Operand<C> a_, b_;
   C* const c_;
   const int64_t c_step_, depth_;
   const void* const epilogue_;
-  void (*const finish_)(const void*, int64_t, int64_t, int64_t, int64_t);
+  void (*const finish_)(const void*, const Block<C>&);
   int64_t tile_rows_ = 1, tiles_ = 0, panels_ = 0;
   int64_t block_tiles_ = 1, block_panels_ = 1;
   int64_t round_ = 0;  // depth that is packed at a time

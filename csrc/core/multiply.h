@@ -43,9 +43,10 @@ void multiply(int64_t depth, const Strided<typename Lanes<V>::type>& a,
 #pragma GCC unroll 14
   for (int i = 0; i < lines; ++i) {
 #pragma GCC unroll 2
-    for (int j = 0; j < vectors; ++j) {
-      sum[i][j] = add ? load(c, i * c_step + j * n, Whole{}) : V{};
-    }
+    for (int j = 0; j < vectors; ++j) sum[i][j] = V{};
+  }
+  for (int i = 0; i < lines; ++i) {
+    for (int j = 0; j < vectors; ++j) __builtin_prefetch(c + i * c_step + j * n, 1);
   }
   for (int64_t k = 0; k < depth; ++k, b += b_step) {
     V y[vectors];
@@ -53,7 +54,9 @@ void multiply(int64_t depth, const Strided<typename Lanes<V>::type>& a,
     for (int j = 0; j < vectors; ++j) y[j] = load(b, j * n, Whole{});
 #pragma GCC unroll 14
     for (int i = 0; i < lines; ++i) {
-      const V x = splat<V>(base[i / 3][i % 3 * line_step]);
+      T number;  // at any alignment
+      __builtin_memcpy(&number, base[i / 3] + i % 3 * line_step, sizeof number);
+      const V x = splat<V>(number);
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; ++j) sum[i][j] = fma(x, y[j], sum[i][j]);
     }
@@ -61,9 +64,12 @@ void multiply(int64_t depth, const Strided<typename Lanes<V>::type>& a,
     for (int i = 0; i < bases; ++i) base[i] += depth_step;
   }
 #pragma GCC unroll 14
-  for (int i = 0; i < lines; ++i) {
+  for (int i = 0; i < lines; ++i, c += c_step) {
+    asm("" : "+r"(c));  // one address at a time: 28 at once, from the top on, would not fit
 #pragma GCC unroll 2
-    for (int j = 0; j < vectors; ++j) store(c, i * c_step + j * n, sum[i][j], Whole{});
+    for (int j = 0; j < vectors; ++j) {
+      store(c, j * n, add ? load(c, j * n, Whole{}) + sum[i][j] : sum[i][j], Whole{});
+    }
   }
 }
 
@@ -75,6 +81,24 @@ FG_INLINE auto multiply_of_lines(int64_t wanted) {
   } else {
     return wanted == lines ? &multiply<V, lines, vectors>
                            : multiply_of_lines<V, vectors, lines - 1>(wanted);
+  }
+}
+
+// The same for up to kTileLines lines and 2 vectors of columns, of which c gets the first `cols`; b has
+// whole vectors.
+template <class V, class T = typename Lanes<V>::type>
+void multiply_tile(int64_t lines, int64_t cols, int64_t depth, const Strided<T>& a, const T* b,
+                   int64_t b_step, T* c, int64_t c_step, bool add) {
+  constexpr int64_t n = Lanes<V>::count;
+  const auto multiply = cols > n ? multiply_of_lines<V, 2>(lines) : multiply_of_lines<V, 1>(lines);
+  if (cols % n == 0) return multiply(depth, a, b, b_step, c, c_step, add);
+  alignas(64) T own[kTileLines * 2 * n];
+  multiply(depth, a, b, b_step, own, 2 * n, false);
+  for (int64_t i = 0; i < lines; ++i) {
+    for_vectors<T>(cols, [&](int64_t j, auto lanes) {
+      const V sum = load(own, i * 2 * n + j, lanes);
+      store(c, i * c_step + j, add ? load(c, i * c_step + j, lanes) + sum : sum, lanes);
+    });
   }
 }
 

@@ -118,8 +118,8 @@ FG_INLINE void pack_panels_by_depth(const Operand<T>& from, int64_t line, int64_
 }
 
 template <class T, class C>
-void pack_panels(const Operand<T>& from, int64_t line, int64_t begin, int64_t count,
-                 const Panels<C>& to) {
+__attribute__((noinline)) void pack_panels(const Operand<T>& from, int64_t line, int64_t begin,
+                                           int64_t count, const Panels<C>& to) {
   typedef typename Compute<T>::type V;
   if (from.line_step == 1) {
     pack_panels_by_depth<T, V>(from, line, begin, count, to);

@@ -4,11 +4,12 @@
 //   [rows, units]; all row-major. bias, z, d_x, d_kernel and d_bias may be NULL: left out.
 // Dtypes: float32, float64; bfloat16, float16 compute in float32. One running sum an element, cut
 //   at each 256 (float64: 128) of depth.
-// Error: of z, d_x and d_kernel u (n + 2) sum |a b| over n terms, u = 2^-24 or 2^-53; of act 4 u
-//   (1 + |z|) more; plus half an ulp of the storage dtype.
+// Error: of z, d_x, d_kernel and d_bias u (n + 2) sum |a b| over n terms, u = 2^-24 or 2^-53 (d_bias
+//   adds up rows of d_z: b = 1); of act 4 u (1 + |z|) more; plus half an ulp of the storage dtype.
 // Edges: NaN and inf propagate; any alignment; 0 rows: d_kernel and d_bias 0; 0 inputs: z = bias.
-// Bytes: forward 4 (rows inputs + inputs units + rows units) in float32, and the packed kernel
-//   (core/gemm.h) twice.
+// Bytes: forward 4 (rows inputs + inputs units + rows units) in float32, backward d_z twice more. Up to
+//   512 rows d_z is copied, transposed; from there on both operands of a product are packed first
+//   (core/gemm.h, core/small_gemm.h).
 // Determinism: bit-equal for any thread count within an ISA; a row of y and d_x, for any number of
 //   rows. Outputs overlap nothing.
 #pragma once

@@ -17,8 +17,14 @@ ACTIVATIONS = [
     "softplus",
     "silu",
 ]
-# One number; fewer than a tile; more than a vector, a tile, a step of depth, a block.
-SIZES = [(1, 1, 1), (5, 3, 2), (15, 33, 34), (13, 600, 70), (130, 40, 600), (300, 129, 33)]
+# One number; fewer than a tile; more than a vector, a tile, a step of depth, a block; lines 4 KiB
+# apart, which no tile reads where they lie; more rows than are read so.
+SIZES = [
+    *((1, 1, 1), (5, 3, 2), (15, 33, 34), (13, 600, 70), (130, 40, 600)),
+    *((18, 1024, 64), (33, 48, 1024), (530, 129, 33)),
+]
+# An operand of 18 MiB, packed: by each task for itself where it is a, in two rounds where it is b.
+LARGE = (4096, 1100, 33)
 
 
 def activated(activation, z):

@@ -13,7 +13,7 @@ from tests.core.cases import (
     unaligned,
     unit,
 )
-from tests.core.dense_layer import ACTIVATIONS, SIZES, Layer, activated, activation_of
+from tests.core.dense_layer import ACTIVATIONS, LARGE, SIZES, Layer, activated, activation_of
 from tests.core.reference import wide
 from tests.tolerances import NUMERIC, NUMERIC_STEP
 
@@ -24,19 +24,27 @@ layers = pytest.mark.parametrize("name", ["dense", "dense_transpose"])
 @dtypes
 def test_within_the_stated_error(isa, dtype, name):
     for size in SIZES:
-        layer = Layer(name)
-        x, kernel, bias, d_y = layer.make(dtype, *size)
-        bound = layer.bounds(dtype, x, layer.flat(kernel))
-        bound += 2 * unit(dtype) * np.abs(np.asarray(bias, "float64"))
-        y = layer.run(x, kernel, bias)
-        assert_within(y, layer.affine(x, kernel, bias), bound, dtype)
-        d_x, d_kernel, d_bias = layer.grad(x, kernel, y, d_y)
-        exact = layer.gradients(x, kernel, d_y)
-        assert_within(d_x, exact[0], layer.bounds(dtype, d_y, layer.flat(kernel).T), dtype)
-        weights = layer.bounds(dtype, np.asarray(x).T, d_y)
-        assert_within(d_kernel, exact[1], layer.flat(weights), dtype)
-        ones = np.ones((1, size[0]), d_y.dtype)
-        assert_within(d_bias, exact[2], layer.bounds(dtype, ones, d_y)[0], dtype)
+        assert_within_the_stated_error(Layer(name), dtype, size)
+
+
+@layers
+def test_large_operands(isa, name):
+    assert_within_the_stated_error(Layer(name), "float32", LARGE)
+
+
+def assert_within_the_stated_error(layer, dtype, size):
+    x, kernel, bias, d_y = layer.make(dtype, *size)
+    bound = layer.bounds(dtype, x, layer.flat(kernel))
+    bound += 2 * unit(dtype) * np.abs(np.asarray(bias, "float64"))
+    y = layer.run(x, kernel, bias)
+    assert_within(y, layer.affine(x, kernel, bias), bound, dtype)
+    d_x, d_kernel, d_bias = layer.grad(x, kernel, y, d_y)
+    exact = layer.gradients(x, kernel, d_y)
+    assert_within(d_x, exact[0], layer.bounds(dtype, d_y, layer.flat(kernel).T), dtype)
+    weights = layer.bounds(dtype, np.asarray(x).T, d_y)
+    assert_within(d_kernel, exact[1], layer.flat(weights), dtype)
+    ones = np.ones((1, size[0]), d_y.dtype)
+    assert_within(d_bias, exact[2], layer.bounds(dtype, ones, d_y)[0], dtype)
 
 
 @pytest.mark.parametrize("header", ["dense", "dense_transpose"])
@@ -61,7 +69,7 @@ def test_activations_err_as_stated(isa, dtype, activation):
 @pytest.mark.parametrize("activation", ["linear", "selu", "silu"])
 def test_threads_do_not_change_a_bit(isa, threads, dtype, activation, name):
     layer = Layer(name)
-    for size in [(130, 150, 200), (400, 300, 70)]:
+    for size in [(130, 150, 200), (600, 300, 70)]:
         x, kernel, bias, d_y = layer.make(dtype, *size)
         found = []
         for count in threads:
@@ -77,10 +85,10 @@ def test_threads_do_not_change_a_bit(isa, threads, dtype, activation, name):
 @dtypes
 def test_a_row_does_not_depend_on_the_others(isa, dtype, name):
     layer = Layer(name)
-    x, kernel, bias, d_y = layer.make(dtype, 256, 300, 70)
+    x, kernel, bias, d_y = layer.make(dtype, 600, 300, 70)
     y = layer.run(x, kernel, bias, "elu")
     d_x = layer.grad(x, kernel, y, d_y, "elu")[0]
-    for rows in (7, 32, 33):
+    for rows in (7, 32, 33, 256):
         assert_same_bits(layer.run(x[:rows], kernel, bias, "elu"), y[:rows])
         part = layer.grad(x[:rows], kernel, y[:rows], d_y[:rows], "elu")[0]
         assert_same_bits(part, d_x[:rows])
