@@ -1,0 +1,34 @@
+// Formula: a dense network, y = act_n(... act_1(x W_1 + b_1) ...) and its gradients.
+#pragma once
+#include "core/activation.h"
+#include "kernels/optimizer_update.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fg_mlp_layer {
+  int64_t inputs, units;
+  fg_activation activation;
+  int transposed;  // nonzero: the kernel is [units, inputs], as that of the layer it is tied to
+  // variable, slots and decays of each; a bias without a variable: none. gradient: where fg_mlp_grad
+  // puts it, or NULL. Layers of one kernel variable are tied: its gradient is the sum of theirs.
+  fg_optimizer_tensor kernel, bias;
+} fg_mlp_layer;
+
+typedef struct fg_mlp {
+  fg_dtype dtype;
+  int64_t count;
+  const fg_mlp_layer* layers;
+} fg_mlp;
+
+// y[rows, units of the last layer] of x[rows, inputs of the first].
+FG_API int fg_mlp_forward(const fg_threads* threads, const fg_mlp* mlp, int64_t rows, const void* x,
+                          void* y);
+// d_x, if not NULL, and the layers' gradients that are not NULL.
+FG_API int fg_mlp_grad(const fg_threads* threads, const fg_mlp* mlp, int64_t rows, const void* x,
+                       const void* d_y, void* d_x);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,81 @@
+// What every kernel on networks checks, and the memory it works in.
+#pragma once
+#include <stdlib.h>
+
+#include "core/status.h"
+#include "core/tile.h"
+#include "mlp/network.h"
+
+namespace fastgen {
+namespace FASTGEN_TARGET {
+
+// 64-byte aligned, gone with its scope.
+template <class T>
+struct Memory {
+  explicit Memory(int64_t size) {
+    void* at = nullptr;
+    data = posix_memalign(&at, 64, (size_t)(size + 16) * sizeof(T)) ? nullptr : (T*)at;
+  }
+  ~Memory() { free(data); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  T* data;
+};
+
+FG_INLINE int no_memory(const char* op, int64_t size) {
+  return fail(FG_RESOURCE_EXHAUSTED, "%s: no memory for %lld numbers", op, (long long)size);
+}
+
+// body(float{}) or body(double{}).
+template <class Body>
+FG_INLINE int for_real(const char* op, fg_dtype dtype, const Body& body) {
+  if (dtype == FG_FLOAT32) return body(float{});
+  if (dtype == FG_FLOAT64) return body(double{});
+  return fail(FG_INVALID_ARGUMENT, "%s: dtype must be float32 or float64. Received: code %d", op,
+              (int)dtype);
+}
+
+inline int check_layer(const char* op, int64_t i, const fg_mlp_layer& l, fg_dtype dtype) {
+  if (l.inputs < 1 || l.units < 1 || l.activation < 0 || l.activation >= FG_ACTIVATIONS ||
+      !l.kernel.variable) {
+    return fail(FG_INVALID_ARGUMENT,
+                "%s: layer %lld must have a kernel, inputs and units, and an activation from 0 to "
+                "%d. Received: %lld inputs, %lld units, activation %d",
+                op, (long long)i, FG_ACTIVATIONS - 1, (long long)l.inputs, (long long)l.units,
+                (int)l.activation);
+  }
+  for (int which = 0; which < 2; ++which) {
+    const fg_optimizer_tensor& x = which ? l.bias : l.kernel;
+    const int64_t size = which ? l.units : l.inputs * l.units;
+    if (x.variable && (x.dtype != dtype || x.size != size)) {
+      return fail(FG_INVALID_ARGUMENT,
+                  "%s: the variables of layer %lld must have the network's dtype, code %d, and its "
+                  "sizes, %lld. Received: code %d, size %lld",
+                  op, (long long)i, (int)dtype, (long long)size, (int)x.dtype, (long long)x.size);
+    }
+  }
+  return FG_OK;
+}
+
+inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows) {
+  if (mlp.count < 1 || mlp.count > kMaxLayers) {
+    return fail(FG_INVALID_ARGUMENT, "%s: a network must have 1 to %lld layers. Received: %lld", op,
+                (long long)kMaxLayers, (long long)mlp.count);
+  }
+  for (int64_t i = 0; i < mlp.count; ++i) {
+    const fg_mlp_layer& l = mlp.layers[i];
+    if (int code = check_layer(op, i, l, mlp.dtype)) return code;
+    if (int code = check_shape(op, rows, l.inputs)) return code;
+    if (int code = check_shape(op, rows, l.units)) return code;
+    if (i && l.inputs != mlp.layers[i - 1].units) {
+      return fail(FG_INVALID_ARGUMENT,
+                  "%s: layer %lld must take the %lld units of the one before. Received: %lld "
+                  "inputs",
+                  op, (long long)i, (long long)mlp.layers[i - 1].units, (long long)l.inputs);
+    }
+  }
+  return FG_OK;
+}
+
+}  // namespace FASTGEN_TARGET
+}  // namespace fastgen

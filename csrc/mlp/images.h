@@ -1,0 +1,35 @@
+// Rows of images on their way into a panel.
+#pragma once
+#include "kernels/discriminator_update.h"
+#include "mlp/rows.h"
+
+namespace fastgen {
+namespace FASTGEN_TARGET {
+
+// at(row of the panel): the row of the images.
+template <class T, class At>
+void put_images(const Panel& p, int64_t cols, const fg_images& images, const At& at,
+                const Rows<T>& out) {
+  typedef typename Compute<T>::type V;
+  if (images.dtype == FG_UINT8) {
+    const uint8_t* const x = (const uint8_t*)images.data;
+    put_rows(p.count, cols, out, [&](int64_t row, int64_t col, auto lanes) {
+      return load_bytes<V>(x, at(row) * cols + col, lanes) / (T)255;
+    });
+  } else {
+    const T* const x = (const T*)images.data;
+    put_rows(p.count, cols, out, [&](int64_t row, int64_t col, auto lanes) {
+      return load(x, at(row) * cols + col, lanes);
+    });
+  }
+}
+
+inline int check_images(const char* op, const fg_images& images, fg_dtype dtype) {
+  if (images.dtype == dtype || images.dtype == FG_UINT8) return FG_OK;
+  return fail(FG_INVALID_ARGUMENT,
+              "%s: images must be uint8 or of the network's dtype, code %d. Received: code %d", op,
+              (int)dtype, (int)images.dtype);
+}
+
+}  // namespace FASTGEN_TARGET
+}  // namespace fastgen
