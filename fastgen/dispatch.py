@@ -49,6 +49,8 @@ KERNELS = {
     "gaussian_noise": Kernel(),
     "dropout": Kernel(),
     "sigmoid_cross_entropy": Kernel(),
+    "discriminator_update": Kernel(("float32", "float64"), differentiable=False),
+    "gan_step": Kernel(("float32", "float64"), differentiable=False),
 }
 
 

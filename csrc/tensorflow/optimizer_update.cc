@@ -1,20 +1,12 @@
 #include "kernels/optimizer_update.h"
 
-#include <string.h>
-
-#include <algorithm>
 #include <vector>
 
-#include "tensorflow/core/framework/resource_mgr.h"
-#include "tensorflow/core/framework/resource_var.h"
-#include "tensorflow/glue.h"
+#include "tensorflow/locked_variables.h"
 
 namespace fastgen {
 
-using tensorflow::DataType;
 using tensorflow::OpInputList;
-using tensorflow::Var;
-using tensorflow::core::RefCountPtr;
 
 REGISTER_OP("FastgenOptimizerUpdate")
     .Input("iterations: resource")
@@ -54,67 +46,6 @@ REGISTER_OP("FastgenOptimizerUpdate")
         "or beta_1, rho or beta_2, epsilon, weight decay, where to clip, loss scale, momentum of "
         "averages. See csrc/kernels/optimizer_update.h");
 
-// Variables under their locks, which are taken in the order of their addresses, as TensorFlow's
-// training_op_helpers.h does; each tensor is made sole owner of its memory before it is written.
-class LockedVariables {
- public:
-  ~LockedVariables() {
-    for (Mutex* mutex : locked_) mutex->unlock();
-  }
-
-  absl::Status add(OpKernelContext* ctx, const Tensor& handle) {
-    RefCountPtr<Var> var;
-    TF_RETURN_IF_ERROR(
-        tensorflow::LookupResource(ctx, handle.scalar<tensorflow::ResourceHandle>()(), &var));
-    vars_.push_back(std::move(var));
-    return absl::OkStatus();
-  }
-
-  absl::Status lock() {
-    std::vector<Mutex*> order;
-    for (auto& var : vars_) order.push_back(var->mu());
-    std::sort(order.begin(), order.end());
-    if (std::adjacent_find(order.begin(), order.end()) != order.end()) {
-      return absl::InvalidArgumentError("optimizer_update: a variable was given twice");
-    }
-    for (Mutex* mutex : order) {
-      mutex->lock();
-      locked_.push_back(mutex);
-    }
-    for (auto& var : vars_) {
-      if (!var->is_initialized || !var->tensor()->IsInitialized()) {
-        return absl::FailedPreconditionError(
-            "optimizer_update: variables must be initialized before the step");
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  const Tensor& at(int i) const { return *vars_[i]->tensor(); }
-
-  // The values stay; their memory becomes this variable's alone.
-  absl::Status own_all(OpKernelContext* ctx) {
-    for (auto& var : vars_) {
-      Tensor* const tensor = var->tensor();
-      if (!var->copy_on_read_mode.load() && tensor->RefCountIsOne()) continue;
-      Tensor copy;
-      TF_RETURN_IF_ERROR(ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
-      memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
-      *tensor = copy;
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  typedef std::remove_reference_t<decltype(*std::declval<Var>().mu())> Mutex;
-  std::vector<RefCountPtr<Var>> vars_;
-  std::vector<Mutex*> locked_;
-};
-
-inline fg_dtype code_of(DataType dtype) {
-  return dtype == tensorflow::DT_DOUBLE ? FG_FLOAT64 : FG_FLOAT32;
-}
-
 class OptimizerUpdateOp : public tensorflow::OpKernel {
  public:
   explicit OptimizerUpdateOp(tensorflow::OpKernelConstruction* ctx) : OpKernel(ctx) {
@@ -141,7 +72,7 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
     Lists in;
     OP_REQUIRES_OK(ctx, in.read(ctx));
     OP_REQUIRES_OK(ctx, check_counts(in));
-    LockedVariables variables;
+    LockedVariables variables("optimizer_update");
     OP_REQUIRES_OK(ctx, in.look_up(ctx, &variables));
     OP_REQUIRES_OK(ctx, variables.lock());
     OP_REQUIRES_OK(ctx, check(in, variables));
@@ -185,10 +116,6 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
       return absl::OkStatus();
     }
   };
-
-  static int place_of(const std::string& name, std::initializer_list<const char*> names) {
-    return std::find(names.begin(), names.end(), name) - names.begin();
-  }
 
   absl::Status check_counts(const Lists& in) const {
     const int n = in.variables.size(), m = in.gradients.size();

@@ -10,7 +10,9 @@ native.require_tensorflow("fastgen.ops")
 from fastgen.ops import vectorize  # noqa: E402
 from fastgen.ops.dense import dense, dense_composite  # noqa: E402
 from fastgen.ops.dense_transpose import dense_transpose, dense_transpose_composite  # noqa: E402
+from fastgen.ops.discriminator_update import discriminator_update  # noqa: E402
 from fastgen.ops.dropout import dropout, dropout_composite  # noqa: E402
+from fastgen.ops.gan_step import gan_step  # noqa: E402
 from fastgen.ops.gaussian_kl import gaussian_kl, gaussian_kl_composite  # noqa: E402
 from fastgen.ops.gaussian_noise import gaussian_noise, gaussian_noise_composite  # noqa: E402
 from fastgen.ops.gaussian_sample import gaussian_sample, gaussian_sample_composite  # noqa: E402
@@ -37,8 +39,10 @@ __all__ = [
     "dense_composite",
     "dense_transpose",
     "dense_transpose_composite",
+    "discriminator_update",
     "dropout",
     "dropout_composite",
+    "gan_step",
     "gaussian_kl",
     "gaussian_kl_composite",
     "gaussian_noise",

@@ -1,0 +1,192 @@
+// A network and its optimizer as the inputs and attributes of an op.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "kernels/discriminator_update.h"
+#include "tensorflow/locked_variables.h"
+
+// P: prefix of the names. variables: kernels and biases, each once, those of the optimizer's slots in
+// the same order, all of the first kind, all of the second... kernels, biases: of each layer its
+// variable's place, a bias's -1 for none. numbers: momentum or beta_1, rho or beta_2, epsilon, weight
+// decay, where to clip.
+#define FASTGEN_PLAYER(P)                                                      \
+  .Input(P "iterations: resource")                                             \
+      .Input(P "variables: " P "num_variables * resource")                     \
+      .Input(P "slots: " P "num_slots * resource")                             \
+      .Input(P "u_products: " P "num_u_products * resource")                   \
+      .Input(P "learning_rates: double")                                       \
+      .Input(P "numbers: double")                                              \
+      .Attr(P "num_variables: int >= 1")                                       \
+      .Attr(P "num_slots: int >= 0")                                           \
+      .Attr(P "num_u_products: int >= 0")                                      \
+      .Attr(P "kernels: list(int) >= 1")                                       \
+      .Attr(P "biases: list(int) >= 1")                                        \
+      .Attr(P "activations: list(string) >= 1")                                \
+      .Attr(P "transposed: list(bool) >= 1")                                   \
+      .Attr(P "rule: {'sgd', 'rmsprop', 'adam', 'nadam'}")                     \
+      .Attr(P "variation: bool = false")                                       \
+      .Attr(P "slot_places: list(int)")                                        \
+      .Attr(P "clip: {'nothing', 'value', 'norm', 'global_norm'} = 'nothing'") \
+      .Attr(P "decayed: list(bool)")
+
+namespace fastgen {
+
+class PlayerInputs {
+ public:
+  PlayerInputs(const char* op, std::string prefix) : op_(op), prefix_(std::move(prefix)) {}
+
+  absl::Status construct(tensorflow::OpKernelConstruction* ctx) {
+    std::string rule, clip;
+    bool variation;
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "kernels", &kernels_));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "biases", &biases_));
+    std::vector<std::string> activations;
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "activations", &activations));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "transposed", &transposed_));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "rule", &rule));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "variation", &variation));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "slot_places", &slot_places_));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "clip", &clip));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "decayed", &decayed_));
+    optimizer_.rule = place_of(rule, {"sgd", "rmsprop", "adam", "nadam"});
+    optimizer_.clip = place_of(clip, {"nothing", "value", "norm", "global_norm"});
+    optimizer_.variation = variation;
+    optimizer_.accumulation_steps = 1;
+    static const char* const names[] = FG_ACTIVATION_NAMES;
+    for (const std::string& name : activations) {
+      activations_.push_back(std::find(names, names + FG_ACTIVATIONS, name) - names);
+    }
+    const size_t n = kernels_.size();
+    if (biases_.size() == n && activations_.size() == n && transposed_.size() == n) {
+      return absl::OkStatus();
+    }
+    return fault("kernels, biases, activations and transposed must be as many");
+  }
+
+  // Adds the variables to those to be locked. Nothing may be read of them before they are.
+  absl::Status add(OpKernelContext* ctx, LockedVariables* all) {
+    tensorflow::OpInputList variables, slots, u_products;
+    TF_RETURN_IF_ERROR(ctx->input_list(prefix_ + "variables", &variables));
+    TF_RETURN_IF_ERROR(ctx->input_list(prefix_ + "slots", &slots));
+    TF_RETURN_IF_ERROR(ctx->input_list(prefix_ + "u_products", &u_products));
+    const Tensor* iterations;
+    TF_RETURN_IF_ERROR(ctx->input(prefix_ + "iterations", &iterations));
+    TF_RETURN_IF_ERROR(ctx->input(prefix_ + "learning_rates", &rates_));
+    TF_RETURN_IF_ERROR(ctx->input(prefix_ + "numbers", &numbers_));
+    first_ = all->size();
+    count_ = variables.size(), slot_count_ = slots.size(), u_count_ = u_products.size();
+    TF_RETURN_IF_ERROR(all->add(ctx, *iterations));
+    for (const tensorflow::OpInputList* list : {&variables, &slots, &u_products}) {
+      for (const Tensor& handle : *list) TF_RETURN_IF_ERROR(all->add(ctx, handle));
+    }
+    return absl::OkStatus();
+  }
+
+  // What the locked variables must be; nothing is written before all of it holds.
+  absl::Status check(const LockedVariables& all, DataType dtype, int64_t updates) const {
+    const Tensor& iterations = all.at(first_);
+    if (iterations.dtype() != tensorflow::DT_INT64 || iterations.NumElements() != 1) {
+      return fault("iterations must be one int64");
+    }
+    if (numbers_->NumElements() != 5) return fault("numbers must be 5");
+    if (rates_->NumElements() != updates) return fault("learning_rates must be one an update");
+    if (slot_count_ != count_ * (int)slot_places_.size() || (int)decayed_.size() != count_ ||
+        u_count_ != (optimizer_.rule == FG_NADAM)) {
+      return fault("every variable must have a slot of each kind and a decayed");
+    }
+    for (int i = 0; i < count_; ++i) {
+      const Tensor& x = variable(all, i);
+      if (x.dtype() != dtype) return fault("variables must have the dtype of the network");
+      for (size_t j = 0; j < slot_places_.size(); ++j) {
+        const Tensor& slot = all.at(slot_of(i, j));
+        if (slot_places_[j] < 0 || slot_places_[j] > 2 || slot.dtype() != dtype ||
+            slot.shape() != x.shape()) {
+          return fault("slots must have the dtype and the shape of their variable");
+        }
+      }
+    }
+    return check_layers(all);
+  }
+
+  // The player on these variables; lives as long as this and they do.
+  fg_player player(const LockedVariables& all) {
+    const double* const x = numbers_->flat<double>().data();
+    fg_optimizer o = optimizer_;
+    o.learning_rate = rates_->flat<double>()(0);
+    o.momentum = x[0], o.rho = x[1], o.epsilon = x[2], o.weight_decay = x[3], o.clip_at = x[4];
+    o.iterations = all.at(first_).flat<int64_t>()(0);
+    if (u_count_) {
+      const Tensor& u = all.at(first_ + 1 + count_ + slot_count_);
+      o.u_product = u.data(), o.u_product_dtype = code_of(u.dtype());
+    }
+    layers_.clear();
+    for (size_t i = 0; i < kernels_.size(); ++i) {
+      const Tensor& kernel = variable(all, kernels_[i]);
+      fg_mlp_layer l = {};
+      l.transposed = transposed_[i];
+      l.inputs = kernel.dim_size(transposed_[i]), l.units = kernel.dim_size(!transposed_[i]);
+      l.activation = activations_[i];
+      l.kernel = tensor(all, kernels_[i]);
+      if (biases_[i] >= 0) l.bias = tensor(all, biases_[i]);
+      layers_.push_back(l);
+    }
+    return {{layers_[0].kernel.dtype, (int64_t)layers_.size(), layers_.data()}, o};
+  }
+
+  const double* rates() const { return rates_->flat<double>().data(); }
+  void count(const LockedVariables& all, int64_t updates) const {
+    *(int64_t*)all.at(first_).data() += updates;
+  }
+
+ private:
+  absl::Status fault(const char* what) const {
+    return absl::InvalidArgumentError(absl::StrCat(op_, ": ", prefix_, "* : ", what));
+  }
+
+  const Tensor& variable(const LockedVariables& all, int i) const { return all.at(first_ + 1 + i); }
+  int slot_of(int i, int kind) const { return first_ + 1 + count_ + kind * count_ + i; }
+
+  absl::Status check_layers(const LockedVariables& all) const {
+    for (size_t i = 0; i < kernels_.size(); ++i) {
+      const int kernel = kernels_[i], bias = biases_[i];
+      if (kernel < 0 || kernel >= count_ || bias >= count_ || variable(all, kernel).dims() != 2) {
+        return fault("kernels must be matrices among the variables");
+      }
+      if (bias >= 0 &&
+          variable(all, bias).NumElements() != variable(all, kernel).dim_size(!transposed_[i])) {
+        return fault("a bias must have a number for every unit");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  fg_optimizer_tensor tensor(const LockedVariables& all, int i) const {
+    fg_optimizer_tensor x = {};
+    const Tensor& v = variable(all, i);
+    x.dtype = code_of(v.dtype()), x.size = v.NumElements(), x.variable = v.data();
+    x.decays = decayed_[i];
+    for (size_t j = 0; j < slot_places_.size(); ++j) {
+      x.slots[slot_places_[j]] = all.at(slot_of(i, j)).data();
+    }
+    return x;
+  }
+
+  const char* const op_;
+  const std::string prefix_;
+  // Of the op.
+  std::vector<int> kernels_, biases_, slot_places_;
+  std::vector<fg_activation> activations_;
+  std::vector<bool> transposed_, decayed_;
+  fg_optimizer optimizer_ = {};
+  // Of a call.
+  int first_ = 0, count_ = 0, slot_count_ = 0, u_count_ = 0;
+  const Tensor *rates_ = nullptr, *numbers_ = nullptr;
+  std::vector<fg_mlp_layer> layers_;
+};
+
+inline fg_dtype image_code(DataType dtype) {
+  return dtype == tensorflow::DT_UINT8 ? FG_UINT8 : code_of(dtype);
+}
+
+}  // namespace fastgen

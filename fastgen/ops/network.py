@@ -1,0 +1,136 @@
+"""Keras models that are chains of dense layers, as the kernels take them."""
+
+from typing import NamedTuple
+
+import keras
+
+from fastgen.ops import activations
+
+
+class Dense(NamedTuple):
+    """One layer: `activation(x @ kernel + bias)`, with `kernel.T` where it is transposed."""
+
+    kernel: keras.Variable
+    bias: keras.Variable | None
+    activation: str  # one of activations.NAMES
+    transposed: bool
+
+
+class NotDense(Exception):
+    """Says which layer of a model no kernel takes, and why."""
+
+
+def dense_chain(model):
+    """The dense layers of a model, in order.
+
+    Args:
+        model: built `keras.Sequential` or functional `keras.Model` of `Dense` layers, ours too,
+            one after the other, and of activations and changes of shape between them.
+
+    Returns:
+        A list of `Dense`.
+
+    Raises:
+        NotDense: names the layer that stands in the way.
+    """
+    chain = []
+    for layer in _layers(model):
+        if _shapes_only(layer):
+            continue
+        activation = _activation_of(layer)
+        if activation is not None:
+            _activate(chain, layer, activation)
+        else:
+            chain.append(_dense(layer))
+    if not chain:
+        raise NotDense(f"{model.name!r} has no dense layer")
+    dtypes = {entry.kernel.dtype for entry in chain}
+    if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
+        raise NotDense(f"{model.name!r} has variables of {', '.join(sorted(dtypes))}")
+    return chain
+
+
+def variables(chain):
+    """The variables of a chain, each once: of each layer the kernel, then the bias."""
+    found = {}
+    for layer in chain:
+        for variable in (layer.kernel, layer.bias):
+            if variable is not None:
+                found.setdefault(id(variable), variable)
+    return list(found.values())
+
+
+def _layers(model):
+    """The layers of a model in the order of data, those of models within in their place."""
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise NotDense(f"{model.name!r} ({type(model).__name__}) is no chain of layers")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise NotDense(f"{model.name!r} has several inputs or outputs")
+    layers, x = [], model.outputs[0]
+    inputs = {id(tensor) for tensor in model.inputs}
+    while id(x) not in inputs:
+        node = x._keras_history.operation._inbound_nodes[x._keras_history.node_index]
+        if len(node.input_tensors) != 1 or len(node.output_tensors) != 1:
+            raise NotDense(f"{node.operation.name!r} has several inputs or outputs")
+        layers.append(node.operation)
+        x = node.input_tensors[0]
+    for layer in reversed(layers):
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _shapes_only(layer):
+    if type(layer) is keras.layers.Dropout:
+        return layer.rate == 0
+    if type(layer) is keras.layers.Flatten:
+        return layer.data_format == "channels_last"
+    return type(layer) in (keras.layers.InputLayer, keras.layers.Reshape)
+
+
+def _activation_of(layer):
+    """The function that a layer applies and nothing else, or None."""
+    if type(layer) is keras.layers.Activation:
+        return layer.activation
+    if type(layer) is keras.layers.LeakyReLU and abs(layer.negative_slope - 0.2) < 1e-9:
+        return keras.activations.leaky_relu
+    if type(layer) is keras.layers.ELU and layer.alpha == 1:
+        return keras.activations.elu
+    plain = keras.layers.ReLU(max_value=None).get_config()
+    if type(layer) is keras.layers.ReLU and _same(layer, plain):
+        return keras.activations.relu
+    return None
+
+
+def _same(layer, config):
+    keys = ("max_value", "negative_slope", "threshold")
+    return all(layer.get_config()[key] == config[key] for key in keys)
+
+
+def _activate(chain, layer, function):
+    name, _ = activations.resolve(layer.name, function)
+    if name is None or not chain or chain[-1].activation != "linear":
+        raise NotDense(f"{layer.name!r} ({type(layer).__name__}) is no activation of a dense layer")
+    chain[-1] = chain[-1]._replace(activation=name)
+
+
+def _dense(layer):
+    fused = getattr(layer, "fused_ops", ())
+    if type(layer) is not keras.layers.Dense and fused not in (("dense",), ("dense_transpose",)):
+        raise NotDense(f"{layer.name!r} ({type(layer).__name__})")
+    if not layer.built:
+        raise NotDense(f"{layer.name!r} has not been built")
+    name, _ = activations.resolve(layer.name, layer.activation)
+    if name is None:
+        raise NotDense(f"{layer.name!r}: no kernel for its activation")
+    extras = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
+    extras += ("kernel_constraint", "bias_constraint", "quantization_mode", "lora_rank")
+    for extra in extras:
+        if getattr(layer, extra, None):
+            raise NotDense(f"{layer.name!r} has a {extra}")
+    if layer.compute_dtype != layer.variable_dtype:
+        raise NotDense(f"{layer.name!r} computes in {layer.compute_dtype}")
+    if len(layer.input.shape) != 2:
+        raise NotDense(f"{layer.name!r} takes inputs of rank {len(layer.input.shape)}")
+    return Dense(layer.kernel, layer.bias, name, fused == ("dense_transpose",))

@@ -1,0 +1,94 @@
+"""A network and its optimizer, as the ops that train them take them."""
+
+import keras
+import tensorflow as tf
+
+from fastgen import dispatch
+from fastgen.ops import network, optimizer_rules
+
+
+class Player:
+    """A model's dense layers with the state of its optimizer.
+
+    Raises:
+        network.NotDense: says what of the model or of the optimizer the kernels do not take.
+    """
+
+    def __init__(self, model, optimizer):
+        self.chain = network.dense_chain(model)
+        self.variables = network.variables(self.chain)
+        self.optimizer = optimizer
+        self.rule, why = optimizer_rules.of(optimizer)
+        if why:
+            raise network.NotDense(why)
+        if tf.distribute.has_strategy():
+            raise network.NotDense("under tf.distribute")
+        build(optimizer, self.variables)
+
+    @property
+    def dtype(self):
+        """Dtype of the variables."""
+        return tf.as_dtype(self.chain[0].kernel.dtype)
+
+    @property
+    def features(self):
+        """Numbers of inputs and of outputs."""
+        first, last = self.chain[0], self.chain[-1]
+        return first.kernel.shape[first.transposed], last.kernel.shape[not last.transposed]
+
+    def arguments(self, prefix, steps):
+        """The inputs and attributes of an op, for `steps` updates."""
+        optimizer = self.optimizer
+        rule = self.rule(optimizer)
+        places = [optimizer._get_variable_index(v) for v in self.variables]
+        place = {id(v): i for i, v in enumerate(self.variables)}
+        slots, clip = rule["slots"], optimizer_rules.clip(optimizer)
+        decay = optimizer.weight_decay or 0.0
+        numbers = (
+            rule.get("momentum", 0.0),
+            rule.get("rho", 0.0),
+            rule.get("epsilon", 0.0),
+            decay,
+            clip.get("clip_at", 0.0),
+        )
+        u_product = rule.get("u_product")
+        named = {
+            "iterations": optimizer._iterations.value.handle,
+            "variables": [v.value.handle for v in self.variables],
+            "slots": [kind[i].value.handle for kind in slots.values() for i in places],
+            "u_products": [] if u_product is None else [u_product.handle],
+            "learning_rates": optimizer_rules.learning_rates(optimizer, steps),
+            "numbers": tf.constant([float(x) for x in numbers], tf.float64),
+            "kernels": [place[id(layer.kernel)] for layer in self.chain],
+            "biases": [-1 if x.bias is None else place[id(x.bias)] for x in self.chain],
+            "activations": [layer.activation for layer in self.chain],
+            "transposed": [layer.transposed for layer in self.chain],
+            "rule": rule["rule"],
+            "variation": bool(rule.get("variation", False)),
+            "slot_places": list(slots),
+            "clip": clip.get("clip", "nothing"),
+            "decayed": [
+                bool(decay) and bool(optimizer._use_weight_decay(v)) for v in self.variables
+            ],
+        }
+        return {f"{prefix}_{name}": value for name, value in named.items()}
+
+
+def build(optimizer, variables):
+    """Make an optimizer's slots, if it has none yet, whatever of the model is frozen."""
+    if not optimizer.built:
+        with tf.init_scope(), keras.name_scope(optimizer.name, caller=optimizer):
+            optimizer.build(variables)
+    known = {id(v) for v in optimizer._trainable_variables}
+    if not all(id(v) in known for v in variables):
+        raise network.NotDense(f"{type(optimizer).__name__} was built for other variables")
+
+
+def players(op, *pairs):
+    """The players of `(model, optimizer)` pairs, or None and why the op has no kernel for them."""
+    try:
+        found = [Player(model, optimizer) for model, optimizer in pairs]
+    except network.NotDense as reason:
+        return None, str(reason)
+    choice = dispatch.choose(op, found[0].dtype.name)
+    return found, None if choice.path == dispatch.FUSED else choice.why
