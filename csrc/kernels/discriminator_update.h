@@ -1,5 +1,12 @@
 // Formula: a step of the optimizer of a network d with one logit on the mean over all rows, real and
 //   fake, of softplus(d(x)) - target d(x), the binary cross-entropy of sigmoid(d(x)).
+// Shapes: real[m, inputs], fake[n, inputs], targets[m + n], the real ones first; see mlp.h.
+// Dtypes: float32, float64; images also uint8, for 255ths. Losses are summed in double.
+// Error: gradients as those of mlp.h, the step as optimizer_update.h has it.
+// Edges: a loss that is not finite: an error, nothing is written. NaN in weights makes it so.
+// Bytes: no joined batch, no gradient but for clipping by norms: a weight and its slots are read and
+//   written once, while their gradient is in registers and L1; see mlp.h for the rest.
+// Determinism: bit-equal for any thread count within an ISA. In place; no two arrays may overlap.
 #pragma once
 #include "kernels/mlp.h"
 

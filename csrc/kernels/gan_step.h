@@ -1,6 +1,13 @@
 // Formula: steps of a generator g against a discriminator d. First n_critic times, with fresh noise z
 //   and fresh images x: an update of d, see discriminator_update.h, on the fake rows g(z) and x. Then,
 //   with fresh noise, one of g on the mean of softplus(-d(g(z))), through d as it is.
+// Shapes: images[count, inputs of d]; noise [batch, inputs of g], as stateless_normal's of the seed.
+// Dtypes: float32, float64; images also uint8, for 255ths.
+// Error: as discriminator_update.h; noise as random_normal.h.
+// Edges: a loss that is not finite: an error that names phase and step; that phase writes nothing,
+//   those before it stand.
+// Bytes: as discriminator_update.h; generated images stay in the caches they were made in.
+// Determinism: bit-equal for any thread count, and for any cut of steps into calls, within an ISA.
 #pragma once
 #include "kernels/discriminator_update.h"
 
