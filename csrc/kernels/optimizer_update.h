@@ -96,8 +96,8 @@ FG_MATH V rmsprop_spread(const OptimizerScalars<T>& s, V gradient, V* v, V* aver
 }
 // What w loses, or its momentum gains.
 template <class V, class T>
-FG_MATH V rmsprop_increment(const OptimizerScalars<T>& s, V gradient, V root) {
-  return s.learning_rate * gradient / root;
+FG_MATH V rmsprop_increment(const OptimizerScalars<T>& s, V gradient, V inverse_root) {
+  return s.learning_rate * gradient * inverse_root;
 }
 
 template <class V, class T>

@@ -110,7 +110,7 @@ FG_INLINE void rmsprop_tile(const fg_optimizer& o, const OptimizerScalars<T>& s,
     const V spread = rmsprop_spread(s, gradient, &v, o.variation ? &mean : nullptr);
     if (o.variation) store(average, i, mean, lanes);
     store(velocity, i, v, lanes);
-    V step = rmsprop_increment(s, gradient, sqrt(spread));
+    V step = rmsprop_increment(s, gradient, inverse_sqrt(spread));
     if (momentum) {
       step = s.momentum * load(momentum, i, lanes) + step;
       store(momentum, i, step, lanes);
