@@ -98,6 +98,7 @@ class Update {
   double update_kernel(const Part& part, const fg_optimizer* optimizer,
                        const OptimizerScalars<T>& s) const {
     alignas(64) T gradient[kTileLines * kPartCols];
+    if (!net_.cut().chunks()) __builtin_memset(gradient, 0, sizeof gradient);
     double squares = 0;
     for (int64_t done = 0; done < part.lines; done += kTileLines) {
       const int64_t line = part.line + done, lines = least(kTileLines, part.lines - done);
