@@ -57,6 +57,29 @@ inline int check_layer(const char* op, int64_t i, const fg_mlp_layer& l, fg_dtyp
   return FG_OK;
 }
 
+// Layers of one kernel must have its lines and columns in the same places. Biases are never shared.
+inline int check_tied(const char* op, int64_t i, const fg_mlp& mlp) {
+  const auto lines = [&](int64_t of) {
+    return mlp.layers[of].transposed ? mlp.layers[of].units : mlp.layers[of].inputs;
+  };
+  for (int64_t j = 0; j < i; ++j) {
+    const void* const bias = mlp.layers[i].bias.variable;
+    if (bias && bias == mlp.layers[j].bias.variable) {
+      return fail(FG_INVALID_ARGUMENT,
+                  "%s: layer %lld must have a bias of its own. Received: that of layer %lld", op,
+                  (long long)i, (long long)j);
+    }
+    if (mlp.layers[i].kernel.variable != mlp.layers[j].kernel.variable || lines(i) == lines(j)) {
+      continue;
+    }
+    return fail(FG_INVALID_ARGUMENT,
+                "%s: layer %lld must read its kernel, that of layer %lld, with %lld lines too. "
+                "Received: %lld lines",
+                op, (long long)i, (long long)j, (long long)lines(j), (long long)lines(i));
+  }
+  return FG_OK;
+}
+
 inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows) {
   if (mlp.count < 1 || mlp.count > kMaxLayers) {
     return fail(FG_INVALID_ARGUMENT, "%s: a network must have 1 to %lld layers. Received: %lld", op,
@@ -65,6 +88,7 @@ inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows) {
   for (int64_t i = 0; i < mlp.count; ++i) {
     const fg_mlp_layer& l = mlp.layers[i];
     if (int code = check_layer(op, i, l, mlp.dtype)) return code;
+    if (int code = check_tied(op, i, mlp)) return code;
     if (int code = check_shape(op, rows, l.inputs)) return code;
     if (int code = check_shape(op, rows, l.units)) return code;
     if (i && l.inputs != mlp.layers[i - 1].units) {
