@@ -37,7 +37,7 @@ int discriminator_update(const fg_threads* threads, const fg_player* discriminat
                          const fg_images* real, const fg_images* fake, const void* targets,
                          double* telemetry) {
   const fg_mlp& mlp = discriminator->mlp;
-  if (int code = check_mlp(kOp, mlp, real->count + fake->count)) return code;
+  if (int code = check_player(kOp, *discriminator, real->count + fake->count)) return code;
   if (int code = check_logit(kOp, mlp)) return code;
   if (int code = check_images(kOp, *real, mlp.dtype)) return code;
   if (int code = check_images(kOp, *fake, mlp.dtype)) return code;

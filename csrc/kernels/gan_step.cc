@@ -114,8 +114,8 @@ class Gan {
 };
 
 static int check(const fg_player& g, const fg_player& d, const fg_gan_feed& feed) {
-  if (int code = check_mlp(kOp, g.mlp, feed.batch)) return code;
-  if (int code = check_mlp(kOp, d.mlp, 2 * feed.batch)) return code;
+  if (int code = check_player(kOp, g, feed.batch)) return code;
+  if (int code = check_player(kOp, d, 2 * feed.batch)) return code;
   if (int code = check_logit(kOp, d.mlp)) return code;
   if (int code = check_images(kOp, feed.images, d.mlp.dtype)) return code;
   const int64_t out = g.mlp.layers[g.mlp.count - 1].units, in = d.mlp.layers[0].inputs;

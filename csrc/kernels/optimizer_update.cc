@@ -75,43 +75,12 @@ static void run(const fg_threads* threads, const fg_optimizer& o, const Gradient
              });
 }
 
-static int check_tensor(const fg_optimizer& o, int64_t i, const fg_optimizer_tensor& x) {
-  if ((x.dtype != FG_FLOAT32 && x.dtype != FG_FLOAT64) || x.size < 0) {
-    return fail(FG_INVALID_ARGUMENT,
-                "optimizer_update: tensor %lld must be float32 or float64, of size 0 or more. "
-                "Received: dtype code %d, size %lld",
-                (long long)i, (int)x.dtype, (long long)x.size);
-  }
-  const bool needed[3] = {o.rule != FG_SGD, o.rule == FG_ADAM || o.rule == FG_NADAM,
-                          o.variation && (o.rule == FG_RMSPROP || o.rule == FG_ADAM)};
-  // Adam's velocity is its second slot, RMSprop's momentum, which it may do without, is too.
-  for (int j = 0; j < 3; ++j) {
-    if (x.gradient && needed[j] && !x.slots[j]) {
-      return fail(FG_INVALID_ARGUMENT, "optimizer_update: tensor %lld has no slot %d", (long long)i,
-                  j);
-    }
-  }
-  if (o.accumulation_steps > 1 && !x.accumulator) {
-    return fail(FG_INVALID_ARGUMENT, "optimizer_update: tensor %lld has no accumulator",
-                (long long)i);
-  }
-  return FG_OK;
-}
-
 static int check(const fg_optimizer& o, int64_t count, const fg_optimizer_tensor* tensors) {
-  if (o.rule < FG_SGD || o.rule > FG_NADAM) {
-    return fail(FG_INVALID_ARGUMENT,
-                "optimizer_update: rule must be FG_SGD, FG_RMSPROP, FG_ADAM or FG_NADAM. "
-                "Received: %d",
-                o.rule);
-  }
-  const bool real = o.u_product_dtype == FG_FLOAT32 || o.u_product_dtype == FG_FLOAT64;
-  if (o.rule == FG_NADAM && !(o.u_product && real)) {
-    return fail(FG_INVALID_ARGUMENT,
-                "optimizer_update: Nadam needs a u_product, float32 or float64");
-  }
+  if (int code = check_optimizer("optimizer_update", o)) return code;
   for (int64_t i = 0; i < count; ++i) {
-    if (int code = check_tensor(o, i, tensors[i])) return code;
+    if (int code = check_state("optimizer_update", o, i, tensors[i], tensors[i].gradient)) {
+      return code;
+    }
   }
   return FG_OK;
 }

@@ -21,6 +21,42 @@ FG_INLINE T cast(double x) {
   return (T)(float)x;
 }
 
+inline int check_optimizer(const char* op, const fg_optimizer& o) {
+  if (o.rule < FG_SGD || o.rule > FG_NADAM) {
+    return fail(FG_INVALID_ARGUMENT,
+                "%s: rule must be FG_SGD, FG_RMSPROP, FG_ADAM or FG_NADAM. Received: %d", op,
+                o.rule);
+  }
+  const bool real = o.u_product_dtype == FG_FLOAT32 || o.u_product_dtype == FG_FLOAT64;
+  if (o.rule == FG_NADAM && !(o.u_product && real)) {
+    return fail(FG_INVALID_ARGUMENT, "%s: Nadam needs a u_product, float32 or float64", op);
+  }
+  return FG_OK;
+}
+
+// What a step reads and writes of tensor i; slots: if it is `stepped`.
+inline int check_state(const char* op, const fg_optimizer& o, int64_t i,
+                       const fg_optimizer_tensor& x, bool stepped) {
+  if ((x.dtype != FG_FLOAT32 && x.dtype != FG_FLOAT64) || x.size < 0) {
+    return fail(FG_INVALID_ARGUMENT,
+                "%s: tensor %lld must be float32 or float64, of size 0 or more. Received: dtype "
+                "code %d, size %lld",
+                op, (long long)i, (int)x.dtype, (long long)x.size);
+  }
+  const bool needed[3] = {o.rule != FG_SGD, o.rule == FG_ADAM || o.rule == FG_NADAM,
+                          o.variation && (o.rule == FG_RMSPROP || o.rule == FG_ADAM)};
+  // Adam's velocity is its second slot, RMSprop's momentum, which it may do without, is too.
+  for (int j = 0; j < 3; ++j) {
+    if (stepped && needed[j] && !x.slots[j]) {
+      return fail(FG_INVALID_ARGUMENT, "%s: tensor %lld has no slot %d", op, (long long)i, j);
+    }
+  }
+  if (o.accumulation_steps > 1 && !x.accumulator) {
+    return fail(FG_INVALID_ARGUMENT, "%s: tensor %lld has no accumulator", op, (long long)i);
+  }
+  return FG_OK;
+}
+
 // The factor by which Nadam's momentum warms up.
 template <class T>
 FG_INLINE T warm_up(T decay, T step) {
