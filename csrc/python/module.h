@@ -21,6 +21,15 @@ void bind(pybind11::module_& m);
 namespace fastgen::python::dense_transpose_module {
 void bind(pybind11::module_& m);
 }
+namespace fastgen::python::mlp {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::discriminator_update {
+void bind(pybind11::module_& m);
+}
+namespace fastgen::python::gan_step {
+void bind(pybind11::module_& m);
+}
 namespace fastgen::python::sigmoid_cross_entropy {
 void bind(pybind11::module_& m);
 }

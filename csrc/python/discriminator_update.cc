@@ -1,0 +1,79 @@
+#include "kernels/discriminator_update.h"
+
+#include "python/module.h"
+#include "python/network.h"
+
+namespace fastgen::python::discriminator_update {
+namespace {
+
+constexpr const char* kOp = "discriminator_update";
+
+constexpr const char* kDoc = R"(One step of a discriminator on real and fake rows, in place.
+
+    loss = mean over all rows of softplus(d(x)) - target * d(x)
+
+Example:
+
+>>> import numpy as np
+>>> kernel = np.zeros([2, 1])
+>>> sgd = {"rule": "sgd", "iterations": 0, "learning_rate": 1.0}
+>>> told = discriminator_update([(kernel, None, "sigmoid")], sgd, np.ones([1, 2]), np.zeros([3, 2]))
+>>> kernel.ravel(), round(told["loss"], 6)
+(array([0.125, 0.125]), 0.693147)
+
+Args:
+    layers: network with one unit at its end, a logit or its sigmoid, as for mlp_forward; kernels
+        and biases are C-contiguous and updated in place.
+    optimizer: dict of optimizer_update's options, but loss_scale, with its rule, iterations,
+        learning_rate and slots: lists of arrays in the order kernel, bias, kernel, ..., where what
+        layers share counts once.
+    real: array of shape [rows, inputs], uint8, scaled to [0, 1], or the network's dtype.
+    fake: likewise, of as many rows or others.
+    targets: None, 1 for real and 0 for fake rows, or an array of shape [real rows + fake rows] of
+        the network's dtype, the real ones first.
+
+Returns:
+    Dict of loss, real_accuracy and fake_accuracy (shares of rows on the right side of 1/2),
+    real_probability and fake_probability (means of sigmoid(d(x))), and gradient_norm (global,
+    before any clipping).
+
+Raises:
+    ValueError: shapes, dtypes or options do not fit; the loss is not finite: nothing was updated.
+
+Source: Goodfellow et al., Generative adversarial nets, NeurIPS 2014.
+)";
+
+py::dict update(const py::sequence& layers, const py::dict& optimizer, py::object real_,
+                py::object fake_, py::object targets_) {
+  Player player(kOp, layers, optimizer);
+  const Network& network = player.network;
+  const Array real = network.rows("real", real_, network.inputs(), true);
+  const Array fake = network.rows("fake", fake_, network.inputs(), true);
+  const bool given = !targets_.is_none();
+  const Array targets = given ? input(kOp, "targets", targets_) : fake;
+  if (given) {
+    check_shape(kOp, targets, {real.shape()[0] + fake.shape()[0]}, "a number for each row");
+    check_dtype(kOp, targets, network.dtype(), "the dtype of the network");
+  }
+  const fg_player of = player.of();
+  const fg_images of_real = images_of(real), of_fake = images_of(fake);
+  double telemetry[FG_DISCRIMINATOR_TELEMETRY];
+  run([&] {
+    return fg_discriminator_update(fg_pool(), &of, &of_real, &of_fake,
+                                   given ? targets.data() : nullptr, telemetry);
+  });
+  py::dict told;
+  for (int i = 0; i < FG_DISCRIMINATOR_TELEMETRY; ++i) {
+    told[kDiscriminatorTelemetry[i]] = telemetry[i];
+  }
+  return told;
+}
+
+}  // namespace
+
+void bind(py::module_& m) {
+  m.def(kOp, update, py::arg("layers"), py::arg("optimizer"), py::arg("real"), py::arg("fake"),
+        py::arg("targets") = py::none(), kDoc);
+}
+
+}  // namespace fastgen::python::discriminator_update

@@ -1,0 +1,156 @@
+// A dense network as callers describe it: a list of layers, each a tuple of kernel, bias or None, the
+// name of an activation and, if its kernel is read as [units, inputs], True.
+#pragma once
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "kernels/discriminator_update.h"
+#include "python/dense_layer.h"
+#include "python/optimizer.h"
+
+namespace fastgen::python {
+
+class Network {
+ public:
+  // in_place: the kernel writes to the variables.
+  Network(const char* op, const py::sequence& layers, bool in_place) : op_(op), written_(in_place) {
+    check_some(layers.size());
+    for (size_t i = 0; i < layers.size(); ++i) add(py::object(layers[i]));
+  }
+
+  // Kernels and biases in the order of the layers, those that are shared once.
+  std::vector<Array>& variables() { return variables_; }
+  py::dtype dtype() const { return variables_[0].value.dtype(); }
+  fg_dtype dtype_code() const { return variables_[0].dtype; }
+  py::ssize_t inputs() const { return layers_.front().inputs; }
+  py::ssize_t units() const { return layers_.back().units; }
+
+  // The network with what tensor(place in variables()) gives for each of them.
+  template <class Tensor>
+  fg_mlp mlp(const Tensor& tensor) {
+    std::vector<fg_optimizer_tensor> tensors;
+    for (size_t i = 0; i < variables_.size(); ++i) tensors.push_back(tensor(i));
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      layers_[i].kernel = tensors[places_[i].first];
+      if (places_[i].second != kNone) layers_[i].bias = tensors[places_[i].second];
+    }
+    return {dtype_code(), static_cast<int64_t>(layers_.size()), layers_.data()};
+  }
+
+  // What of() gives for the kernel and, or None, the bias of every layer.
+  template <class Of>
+  py::list by_layer(const Of& of) const {
+    py::list all;
+    for (const auto& [kernel, bias] : places_) {
+      all.append(py::make_tuple(of(kernel), bias == kNone ? py::none() : py::object(of(bias))));
+    }
+    return all;
+  }
+
+  // Rows of inputs or, if `bytes`, of images that may be uint8.
+  Array rows(const char* name, py::handle value, py::ssize_t cols, bool bytes) const {
+    const Array x = bytes ? input_or_bytes(op_, name, value) : input(op_, name, value);
+    const Shape shape = x.shape();
+    if (shape.size() != 2 || shape[1] != cols) {
+      throw py::value_error(std::string(op_) + ": " + name + " must have shape [rows, " +
+                            std::to_string(cols) + "]. Received: " + name +
+                            ".shape=" + text(shape));
+    }
+    if (x.dtype != FG_UINT8) check_dtype(op_, x, dtype(), "the dtype of the network");
+    return x;
+  }
+
+ private:
+  static constexpr size_t kNone = -1;
+
+  void check_some(size_t count) const {
+    if (count) return;
+    throw py::value_error(std::string(op_) +
+                          ": a network must have a layer or more. Received: none");
+  }
+
+  void add(const py::object& given) {
+    const bool good =
+        py::isinstance<py::tuple>(given) && (py::len(given) == 3 || py::len(given) == 4);
+    if (!good) {
+      throw py::value_error(std::string(op_) +
+                            ": a layer must be a tuple (kernel, bias, activation) or (kernel, "
+                            "bias, activation, transposed). Received: " +
+                            std::string(py::str(py::type::handle_of(given))));
+    }
+    const auto parts = py::reinterpret_borrow<py::tuple>(given);
+    if (!py::isinstance<py::str>(parts[2])) activation_code(op_, py::repr(parts[2]));
+    fg_mlp_layer layer = {};
+    layer.activation = activation_code(op_, py::str(parts[2]));
+    layer.transposed = parts.size() == 4 && py::bool_(py::object(parts[3]));
+    const size_t kernel = place_of("kernel", parts[0]);
+    const Shape shape = variables_[kernel].shape();
+    if (shape.size() != 2) {
+      throw py::value_error(std::string(op_) +
+                            ": a kernel must have rank 2. Received: kernel.shape=" + text(shape));
+    }
+    layer.inputs = shape[layer.transposed], layer.units = shape[!layer.transposed];
+    size_t bias = kNone;
+    if (!parts[1].is_none()) {
+      bias = place_of("bias", parts[1]);
+      check_shape(op_, variables_[bias], {layer.units}, "one number for each unit");
+      check_dtype(op_, variables_[bias], dtype(), "the dtype of the first kernel");
+    }
+    check_dtype(op_, variables_[kernel], dtype(), "the dtype of the first kernel");
+    layers_.push_back(layer);
+    places_.emplace_back(kernel, bias);
+  }
+
+  // Where an array is, or is put, among the variables: the same memory is the same variable.
+  size_t place_of(const char* name, const py::object& value) {
+    const auto same = std::find_if(given_.begin(), given_.end(),
+                                   [&](const py::object& other) { return other.is(value); });
+    if (same != given_.end()) return same - given_.begin();
+    Array array = written_ ? in_place(op_, name, value, nullptr) : input(op_, name, value);
+    for (size_t i = 0; i < variables_.size(); ++i) {
+      const bool equal = variables_[i].data() == array.data() && array.size() &&
+                         variables_[i].shape() == array.shape();
+      if (equal) return i;
+    }
+    given_.push_back(value);
+    variables_.push_back(std::move(array));
+    return variables_.size() - 1;
+  }
+
+  const char* op_;
+  const bool written_;
+  std::vector<py::object> given_;
+  std::vector<Array> variables_;
+  std::vector<fg_mlp_layer> layers_;
+  std::vector<std::pair<size_t, size_t>> places_;  // of kernel and bias
+};
+
+// A network under training with its optimizer.
+class Player {
+ public:
+  Player(const char* op, const py::sequence& layers, const py::dict& optimizer)
+      : network(op, layers, true),
+        optimizer_(op, optimizer, network.variables(), network.variables().size()) {}
+
+  // Valid while this lives.
+  fg_player of() {
+    const auto tensor = [&](size_t i) { return optimizer_.tensor(i, &network.variables()[i]); };
+    return {network.mlp(tensor), optimizer_.of};
+  }
+  double learning_rate() const { return optimizer_.of.learning_rate; }
+
+  Network network;
+
+ private:
+  Optimizer optimizer_;
+};
+
+inline fg_images images_of(const Array& x) { return {x.dtype, x.data(), x.shape()[0]}; }
+
+// The telemetry of a discriminator, in the order of its numbers.
+constexpr const char* kDiscriminatorTelemetry[FG_DISCRIMINATOR_TELEMETRY] = {
+    "loss",         "real_accuracy", "fake_accuracy", "real_probability", "fake_probability",
+    "gradient_norm"};
+
+}  // namespace fastgen::python
