@@ -1,0 +1,189 @@
+"""Dense networks in float64: forwards, backwards by hand, and the losses of a GAN."""
+
+import numpy as np
+from scipy.special import expit
+
+from tests.core import optimizer_reference
+from tests.core.reference import normal
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+LEAKY_SLOPE = float(np.float32(0.2))  # an attribute of float32 in TensorFlow
+
+
+def softplus(z):
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+
+
+def gelu_gate(z):
+    return np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+
+
+def gelu_slope(z):
+    t, inner = gelu_gate(z), np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return (1 + t) / 2 + z * (1 - t**2) * inner / 2
+
+
+def selu(z):
+    return SELU_SCALE * np.where(z < 0, SELU_ALPHA * np.expm1(np.minimum(z, 0)), z)
+
+
+# Value and derivative at z.
+ACTIVATIONS = {
+    "linear": (lambda z: z, np.ones_like),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: 1.0 * (z > 0)),
+    "selu": (selu, lambda z: SELU_SCALE * np.where(z < 0, SELU_ALPHA * np.exp(z), 1)),
+    "elu": (
+        lambda z: np.where(z < 0, np.expm1(np.minimum(z, 0)), z),
+        lambda z: np.where(z < 0, np.exp(z), 1),
+    ),
+    "gelu_tanh": (lambda z: z * (1 + gelu_gate(z)) / 2, gelu_slope),
+    "leaky_relu": (
+        lambda z: np.where(z > 0, z, LEAKY_SLOPE * z),
+        lambda z: np.where(z > 0, 1, LEAKY_SLOPE),
+    ),
+    "sigmoid": (expit, lambda z: expit(z) * (1 - expit(z))),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "softplus": (softplus, expit),
+    "silu": (lambda z: z * expit(z), lambda z: expit(z) * (1 + z * (1 - expit(z)))),
+}
+
+
+def layer_of(kernel, bias=None, activation="linear", transposed=False):
+    return kernel, bias, activation, transposed
+
+
+class Network:
+    """Layers as `core.mlp_forward` takes them, copied to float64; those tied stay tied."""
+
+    def __init__(self, layers):
+        copies, self.variables = {}, []
+        self.layers = [layer_of(*layer) for layer in layers]
+        for kernel, bias, *_ in self.layers:
+            for x in (kernel, bias):
+                if x is not None and id(x) not in copies:
+                    copies[id(x)] = x.astype("float64")
+                    self.variables.append(copies[id(x)])
+        self.layers = [
+            (copies[id(k)], None if b is None else copies[id(b)], activation, transposed)
+            for k, b, activation, transposed in self.layers
+        ]
+
+    def forward(self, x, logits=False):
+        """Outputs; with `logits`, those before a sigmoid at the end."""
+        self.tape = []
+        for i, (kernel, bias, activation, transposed) in enumerate(self.layers):
+            if logits and i == len(self.layers) - 1 and activation == "sigmoid":
+                activation = "linear"
+            z = x @ (kernel.T if transposed else kernel) + (0 if bias is None else bias)
+            self.tape.append((x, z, activation))
+            x = ACTIVATIONS[activation][0](z)
+        return x
+
+    def backward(self, d_y):
+        """The gradient of what forward() read; those of the variables are in .gradients."""
+        self.gradients = [np.zeros_like(w) for w in self.variables]
+        for (kernel, bias, _, transposed), (x, z, activation) in zip(
+            self.layers[::-1], self.tape[::-1], strict=True
+        ):
+            d_z = d_y * ACTIVATIONS[activation][1](z)
+            d_kernel = d_z.T @ x if transposed else x.T @ d_z
+            self.gradients[self.place(kernel)] += d_kernel
+            if bias is not None:
+                self.gradients[self.place(bias)] += d_z.sum(0)
+            d_y = d_z @ (kernel if transposed else kernel.T)
+        return d_y
+
+    def place(self, variable):
+        return next(i for i, w in enumerate(self.variables) if w is variable)
+
+
+def pixels(images):
+    return np.float64(images) / (255 if images.dtype == np.uint8 else 1)
+
+
+def norm_of(gradients):
+    return np.sqrt(sum(np.sum(g**2) for g in gradients))
+
+
+class Player(Network):
+    """A network and the state of its optimizer, of which `options` is what the kernel gets."""
+
+    def __init__(self, layers, options):
+        super().__init__(layers)
+        given = dict(options)
+        self.rule, self.iterations = given.pop("rule"), given.pop("iterations")
+        self.learning_rate = given.pop("learning_rate")
+        given.pop("slot_places", None)
+        self.slots = [[x.astype("float64") for x in kind] for kind in given.pop("slots", [])]
+        for name in ("averages", "accumulators"):
+            if name in given:
+                given[name] = [x.astype("float64") for x in given[name]]
+        if "u_product" in given:
+            given["u_product"] = given["u_product"].astype("float64")
+        self.options = given
+
+    def update(self, rate=None):
+        """A step of the optimizer; returns the norm of the gradients."""
+        rate = self.learning_rate if rate is None else rate
+        norm = norm_of(self.gradients)
+        optimizer_reference.step(
+            self.rule, self.iterations, self.variables, self.gradients, self.slots, rate,
+            **self.options,
+        )  # fmt: skip
+        self.iterations += 1
+        return norm
+
+    def judge(self, x, targets):
+        """Loss of every row and probabilities, and .gradients of the mean; returns d_x too."""
+        logits = self.forward(x, logits=True)[:, 0]
+        d_x = self.backward(((expit(logits) - targets) / len(x))[:, None])
+        return softplus(logits) - targets * logits, expit(logits), d_x
+
+
+def discriminator_update(d, real, fake, targets=None, rate=None):
+    """The telemetry, by name."""
+    if targets is None:
+        targets = np.repeat([1.0, 0.0], [len(real), len(fake)])
+    x = np.concatenate([pixels(real), pixels(fake)])
+    losses, probabilities, _ = d.judge(x, np.float64(targets))
+    of_real, of_fake = probabilities[: len(real)], probabilities[len(real) :]
+    return {
+        "loss": losses.mean(),
+        "real_accuracy": np.mean(of_real > 0.5),
+        "fake_accuracy": np.mean(of_fake <= 0.5),
+        "real_probability": of_real.mean(),
+        "fake_probability": of_fake.mean(),
+        "gradient_norm": d.update(rate),
+    }
+
+
+def pairwise_distance(x):
+    """The root of the mean of the squared distance of two rows."""
+    apart = np.sum((x[:, None] - x[None]) ** 2, axis=-1)
+    return np.sqrt(apart.sum() / max(len(x) * (len(x) - 1), 1))
+
+
+def gan_step(g, d, images, rows, seeds, targets=None, d_rates=None, g_rates=None, dtype="float32"):
+    """Telemetry by name, an array of steps each."""
+    steps, n_critic, batch = rows.shape
+    codings = g.layers[0][0].shape[g.layers[0][3]]
+    told = []
+
+    def imagine(seed):
+        return g.forward(normal(batch * codings, seed, dtype).reshape(batch, codings))
+
+    for step in range(steps):
+        of_d = []
+        for i in range(n_critic):
+            fake = imagine(seeds[step, i])
+            wanted = None if targets is None else targets[step, i].ravel()
+            rate = None if d_rates is None else d_rates[step, i]
+            of_d.append(discriminator_update(d, images[rows[step, i]], fake, wanted, rate))
+        means = {f"discriminator_{k}": np.mean([x[k] for x in of_d]) for k in of_d[0]}
+        means["pairwise_distance"] = pairwise_distance(fake)
+        losses, _, d_x = d.judge(imagine(seeds[step, -1]), 1.0)
+        g.backward(d_x)
+        means["generator_loss"] = losses.mean()
+        means["generator_gradient_norm"] = g.update(None if g_rates is None else g_rates[step])
+        told.append(means)
+    return {name: np.array([each[name] for each in told]) for name in told[0]}
