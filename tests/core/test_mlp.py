@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.core.cases import assert_same_bits, core, unaligned
+from tests.core.cases import assert_same_bits, assert_within, core, stated, unaligned, unit
 from tests.core.dense_networks import layers_of, on_every_thread_count, variables_of
 from tests.core.mlp_reference import ACTIVATIONS, Network
 from tests.tolerances import assert_close
@@ -46,6 +46,31 @@ def test_sizes(isa, dtype, shape):
         layers = layers_of(dtype, sizes, ("tanh", "linear"), bias=bias)
         x, d_y = drawn(dtype, rows, sizes[0]), drawn(dtype, rows, sizes[-1], 1)
         compare(layers, x, d_y, rows + max(sizes))
+
+
+@dtypes
+@pytest.mark.parametrize("transposed", [False, True])
+def test_within_the_stated_error(isa, dtype, transposed):
+    """One layer: outputs and gradients, sums over inputs, units and rows."""
+    assert "(depth + 4) u of the sum of the terms' magnitudes" in stated("kernels/mlp.h", "Error")
+    rows, inputs, units = 130, 150, 70
+    rng = np.random.default_rng(4)
+    kernel = rng.standard_normal((inputs, units)).astype(dtype)
+    x, d_y = drawn(dtype, rows, inputs), drawn(dtype, rows, units)
+    bias = drawn(dtype, 1, units, 2)[0]
+    layer = (np.ascontiguousarray(kernel.T) if transposed else kernel, bias, "linear", transposed)
+    d_x, [(d_kernel, d_bias)] = core.mlp_grad(x, [layer], d_y)
+    d_kernel = d_kernel.T if transposed else d_kernel
+    one = np.ones([rows, 1])
+    for found, a, b, more in [
+        (core.mlp_forward(x, [layer]), x, kernel, bias),
+        (d_x, d_y, kernel.T, 0),
+        (d_kernel, x.T, d_y, 0),
+        (d_bias[None], one.T, d_y, 0),
+    ]:
+        a, b, more = (np.asarray(value, "float64") for value in (a, b, more))
+        size = np.abs(a) @ np.abs(b) + np.abs(more)
+        assert_within(found, a @ b + more, unit(dtype) * (a.shape[1] + 4) * size, dtype)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
