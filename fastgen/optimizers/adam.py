@@ -2,6 +2,7 @@
 
 import keras
 
+from fastgen.ops import optimizer_rules
 from fastgen.optimizers.fused_update import FusedUpdate
 from fastgen.optimizers.stock import stands_in
 
@@ -35,18 +36,7 @@ class Adam(FusedUpdate, keras.optimizers.Adam):
     https://arxiv.org/abs/1412.6980.
     """
 
-    def _rule(self):
-        slots = {0: self._momentums, 1: self._velocities}
-        if self.amsgrad:
-            slots[2] = self._velocity_hats
-        return {
-            "rule": "adam",
-            "variation": self.amsgrad,
-            "momentum": self.beta_1,
-            "rho": self.beta_2,
-            "epsilon": self.epsilon,
-            "slots": slots,
-        }
+    _rule = optimizer_rules.adam
 
 
 @stands_in

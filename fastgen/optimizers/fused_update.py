@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from fastgen import ops
+from fastgen.ops import optimizer_rules
 
 # What the op does in place of Keras' optimizer: a subclass that overrides any of it means it.
 BYPASSED = (
@@ -53,6 +54,10 @@ class FusedUpdate:
         """The rule's arguments for `ops.optimizer_update`; `slots`: place → list of variables."""
         raise NotImplementedError
 
+    def steps_in_a_kernel(self):
+        """Whether a kernel that trains a network may make the steps: no `apply` is called then."""
+        return not _overridden(type(self), (*BYPASSED, "apply"))
+
     @tf.autograph.experimental.do_not_convert
     def apply(self, grads, trainable_variables=None):
         """Update the variables by their gradients.
@@ -82,7 +87,7 @@ class FusedUpdate:
 
     def _fits(self, grads, variables):
         """Whether the op can do what Keras would do with these gradients."""
-        if _distributed(self) or _overridden(type(self)):
+        if _distributed(self) or _overridden(type(self), BYPASSED):
             return False
         values = [_value(v) for v in (*variables, *self._trainable_variables)]
         given = values[: len(variables)]
@@ -113,7 +118,7 @@ class FusedUpdate:
             learning_rate=lambda: self.learning_rate,
             loss_scale=self.loss_scale_factor or 0.0,
             **rule,
-            **self._clip(),
+            **optimizer_rules.clip(self),
             **self._decay(values[: len(grads)]),
             **self._accumulation(places),
         )
@@ -130,16 +135,6 @@ class FusedUpdate:
             tf.cond(_finite(grads), constrain, lambda: None)
         else:
             constrain()
-
-    def _clip(self):
-        for name, bound in (
-            ("norm", self.clipnorm),
-            ("global_norm", self.global_clipnorm),
-            ("value", self.clipvalue),
-        ):
-            if bound and bound > 0:
-                return {"clip": name, "clip_at": bound}
-        return {}
 
     def _decay(self, values):
         if not self.weight_decay:
@@ -173,10 +168,10 @@ def _distributed(optimizer):
     )
 
 
-def _overridden(cls):
-    """Whether a class below ours has a method of its own that the op would bypass."""
+def _overridden(cls, names):
+    """Whether a class below ours has one of these methods of its own."""
     below = cls.__mro__[: cls.__mro__.index(FusedUpdate) - 1]
-    return any(name in vars(c) for c in below for name in BYPASSED)
+    return any(name in vars(c) for c in below for name in names)
 
 
 def _where_finite(update, grads, variables):

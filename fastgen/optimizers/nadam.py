@@ -2,6 +2,7 @@
 
 import keras
 
+from fastgen.ops import optimizer_rules
 from fastgen.optimizers.fused_update import FusedUpdate
 from fastgen.optimizers.stock import stands_in
 
@@ -36,12 +37,4 @@ class Nadam(FusedUpdate, keras.optimizers.Nadam):
     https://cs229.stanford.edu/proj2015/054_report.pdf.
     """
 
-    def _rule(self):
-        return {
-            "rule": "nadam",
-            "momentum": self.beta_1,
-            "rho": self.beta_2,
-            "epsilon": self.epsilon,
-            "slots": {0: self._momentums, 1: self._velocities},
-            "u_product": self._u_product.value,
-        }
+    _rule = optimizer_rules.nadam

@@ -2,6 +2,7 @@
 
 import keras
 
+from fastgen.ops import optimizer_rules
 from fastgen.optimizers.fused_update import FusedUpdate
 from fastgen.optimizers.stock import stands_in
 
@@ -34,17 +35,4 @@ class RMSprop(FusedUpdate, keras.optimizers.RMSprop):
     https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf.
     """
 
-    def _rule(self):
-        slots = {0: self._velocities}
-        if self.momentum > 0:
-            slots[1] = self._momentums
-        if self.centered:
-            slots[2] = self._average_gradients
-        return {
-            "rule": "rmsprop",
-            "variation": self.centered,
-            "momentum": self.momentum,
-            "rho": self.rho,
-            "epsilon": self.epsilon,
-            "slots": slots,
-        }
+    _rule = optimizer_rules.rmsprop

@@ -2,6 +2,7 @@
 
 import keras
 
+from fastgen.ops import optimizer_rules
 from fastgen.optimizers.fused_update import FusedUpdate
 from fastgen.optimizers.stock import stands_in
 
@@ -34,11 +35,4 @@ class SGD(FusedUpdate, keras.optimizers.SGD):
     learning, https://proceedings.mlr.press/v28/sutskever13.html.
     """
 
-    def _rule(self):
-        slots = {0: self.momentums} if self.momentum != 0 else {}
-        return {
-            "rule": "sgd",
-            "variation": self.nesterov,
-            "momentum": self.momentum,
-            "slots": slots,
-        }
+    _rule = optimizer_rules.sgd
