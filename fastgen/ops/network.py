@@ -1,17 +1,17 @@
 """Keras models that are chains of dense layers, as the kernels take them."""
 
-from typing import NamedTuple
-
-import keras
+from typing import Any, NamedTuple
 
 from fastgen.ops import activations
+
+# Keras is imported where it is needed: it imports TensorFlow, and that imports fastgen.ops.
 
 
 class Dense(NamedTuple):
     """One layer: `activation(x @ kernel + bias)`, with `kernel.T` where it is transposed."""
 
-    kernel: keras.Variable
-    bias: keras.Variable | None
+    kernel: Any  # keras.Variable
+    bias: Any  # keras.Variable or None
     activation: str  # one of activations.NAMES
     transposed: bool
 
@@ -34,19 +34,22 @@ def dense_chain(model):
         NotDense: names the layer that stands in the way.
     """
     chain = []
-    for layer in _layers(model):
+    for layer, shape in _layers(model):
         if _shapes_only(layer):
             continue
         activation = _activation_of(layer)
         if activation is not None:
             _activate(chain, layer, activation)
         else:
-            chain.append(_dense(layer))
+            chain.append(_dense(layer, shape))
     if not chain:
         raise NotDense(f"{model.name!r} has no dense layer")
     dtypes = {entry.kernel.dtype for entry in chain}
     if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
         raise NotDense(f"{model.name!r} has variables of {', '.join(sorted(dtypes))}")
+    biases = [id(entry.bias) for entry in chain if entry.bias is not None]
+    if len(set(biases)) < len(biases):
+        raise NotDense(f"{model.name!r} has a bias in two places")
     return chain
 
 
@@ -61,8 +64,14 @@ def variables(chain):
 
 
 def _layers(model):
-    """The layers of a model in the order of data, those of models within in their place."""
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+    """The layers of a model in the order of data, those of models within in their place.
+
+    With each the shape of its inputs.
+    """
+    import keras
+
+    own_call = not type(model).call.__module__.startswith("keras.")
+    if not isinstance(model, keras.Model) or own_call or not getattr(model, "inputs", None):
         raise NotDense(f"{model.name!r} ({type(model).__name__}) is no chain of layers")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise NotDense(f"{model.name!r} has several inputs or outputs")
@@ -72,16 +81,18 @@ def _layers(model):
         node = x._keras_history.operation._inbound_nodes[x._keras_history.node_index]
         if len(node.input_tensors) != 1 or len(node.output_tensors) != 1:
             raise NotDense(f"{node.operation.name!r} has several inputs or outputs")
-        layers.append(node.operation)
+        layers.append((node.operation, node.input_tensors[0].shape))
         x = node.input_tensors[0]
-    for layer in reversed(layers):
+    for layer, shape in reversed(layers):
         if isinstance(layer, keras.Model):
             yield from _layers(layer)
         else:
-            yield layer
+            yield layer, shape
 
 
 def _shapes_only(layer):
+    import keras
+
     if type(layer) is keras.layers.Dropout:
         return layer.rate == 0
     if type(layer) is keras.layers.Flatten:
@@ -91,6 +102,8 @@ def _shapes_only(layer):
 
 def _activation_of(layer):
     """The function that a layer applies and nothing else, or None."""
+    import keras
+
     if type(layer) is keras.layers.Activation:
         return layer.activation
     if type(layer) is keras.layers.LeakyReLU and abs(layer.negative_slope - 0.2) < 1e-9:
@@ -115,8 +128,10 @@ def _activate(chain, layer, function):
     chain[-1] = chain[-1]._replace(activation=name)
 
 
-def _dense(layer):
-    fused = getattr(layer, "fused_ops", ())
+def _dense(layer, shape):
+    import keras
+
+    fused = vars(type(layer)).get("fused_ops", ())  # a subclass of ours may do anything
     if type(layer) is not keras.layers.Dense and fused not in (("dense",), ("dense_transpose",)):
         raise NotDense(f"{layer.name!r} ({type(layer).__name__})")
     if not layer.built:
@@ -131,6 +146,8 @@ def _dense(layer):
             raise NotDense(f"{layer.name!r} has a {extra}")
     if layer.compute_dtype != layer.variable_dtype:
         raise NotDense(f"{layer.name!r} computes in {layer.compute_dtype}")
-    if len(layer.input.shape) != 2:
-        raise NotDense(f"{layer.name!r} takes inputs of rank {len(layer.input.shape)}")
+    if len(shape) != 2:
+        raise NotDense(f"{layer.name!r} takes inputs of rank {len(shape)}")
+    if not isinstance(layer.kernel, keras.Variable):
+        raise NotDense(f"{layer.name!r} has a kernel that is no variable")
     return Dense(layer.kernel, layer.bias, name, fused == ("dense_transpose",))

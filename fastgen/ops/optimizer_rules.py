@@ -1,7 +1,8 @@
 """What the kernels must know of an optimizer: its rule, and the variables that it keeps."""
 
-import keras
 import tensorflow as tf
+
+# Keras is imported where it is needed: it imports TensorFlow, and that imports fastgen.ops.
 
 
 def sgd(optimizer):
@@ -59,13 +60,7 @@ def nadam(optimizer):
     }
 
 
-STOCK = {
-    keras.optimizers.SGD: sgd,
-    keras.optimizers.RMSprop: rmsprop,
-    keras.optimizers.Adam: adam,
-    keras.optimizers.AdamW: adam,
-    keras.optimizers.Nadam: nadam,
-}
+STOCK = {"SGD": sgd, "RMSprop": rmsprop, "Adam": adam, "AdamW": adam, "Nadam": nadam}
 
 
 def of(optimizer):
@@ -73,11 +68,15 @@ def of(optimizer):
 
     An optimizer of ours says by `steps_in_a_kernel()` whether a subclass has changed it.
     """
-    name = type(optimizer).__name__
-    rule = STOCK.get(type(optimizer))
-    if rule is None and hasattr(optimizer, "steps_in_a_kernel"):
-        stock = next((cls for cls in type(optimizer).__mro__ if cls in STOCK), None)
-        rule = STOCK.get(stock) if optimizer.steps_in_a_kernel() else None
+    import keras
+
+    name, rule = type(optimizer).__name__, None
+    stock = {getattr(keras.optimizers, cls): function for cls, function in STOCK.items()}
+    if hasattr(optimizer, "steps_in_a_kernel"):
+        found = next(cls for cls in type(optimizer).__mro__ if cls in stock)
+        rule = stock[found] if optimizer.steps_in_a_kernel() else None
+    else:
+        rule = stock.get(type(optimizer))
     if rule is None:
         return None, f"no kernel for the optimizer {name}"
     for attribute, words in (
@@ -104,6 +103,8 @@ def clip(optimizer):
 
 def learning_rates(optimizer, steps):
     """The learning rates of the next steps, a float64 vector."""
+    import keras
+
     if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
         schedule, first = optimizer._learning_rate, optimizer.iterations.value
         rates = [schedule(first + i) for i in range(steps)]

@@ -1,6 +1,5 @@
 """A network and its optimizer, as the ops that train them take them."""
 
-import keras
 import tensorflow as tf
 
 from fastgen import dispatch
@@ -76,6 +75,8 @@ class Player:
 
 def build(optimizer, variables):
     """Make an optimizer's slots, if it has none yet, whatever of the model is frozen."""
+    import keras  # not above: Keras imports TensorFlow, and that imports fastgen.ops
+
     if not optimizer.built:
         with tf.init_scope(), keras.name_scope(optimizer.name, caller=optimizer):
             optimizer.build(variables)
