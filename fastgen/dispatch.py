@@ -63,7 +63,7 @@ class Situation(NamedTuple):
     backend: str = "auto"
     portable: bool = False
     xla: bool = False
-    missing: str | None = None  # why the native library is not there, or has no such op
+    missing: str | None = None  # why the native library or the op is not there, or of no use
     size: tuple | None = None  # rows and weights that a product has; 0: not known
 
 
@@ -195,11 +195,11 @@ def on_device_of_op(gradient):
     return placed
 
 
-def choose(op, dtype, device=None, xla=None, size=None):
+def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
     """`decide` in the present situation, without counting or warning."""
     asked = backend()
     unasked = asked == COMPOSITE or _portable_depth
-    missing = None if unasked else _missing_library() or _missing_op(op)
+    missing = None if unasked else _missing_library() or _missing_op(op) or obstacle
     return decide(
         Situation(
             op,
@@ -214,18 +214,19 @@ def choose(op, dtype, device=None, xla=None, size=None):
     )
 
 
-def fused_op(op, dtype, size=None):
+def fused_op(op, dtype, size=None, obstacle=None):
     """The raw fused op to call, or None when the composite is to be used.
 
     Args:
         op: name of an op in `KERNELS`, or of its gradient op (`NAME_grad`).
         dtype: a `tf.DType`.
         size: `(rows, weights)` of a matrix product, 0 for what is not known; else None.
+        obstacle: why the kernel cannot take what it would be given, or None.
 
     Raises:
         RuntimeError: under `FASTGEN_BACKEND=fused`, when there is no fused op to be had.
     """
-    choice = choose(op, dtype.name, size=size)
+    choice = choose(op, dtype.name, size=size, obstacle=obstacle)
     if choice.path == REFUSED:
         raise RuntimeError(
             f"{op}: FASTGEN_BACKEND=fused asks for the kernel, which cannot be had: "

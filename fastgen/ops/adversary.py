@@ -2,7 +2,10 @@
 
 import tensorflow as tf
 
-from fastgen.ops import players
+from fastgen.ops import network, players
+
+# Keras' bound of probabilities whose logits it does not see.
+CLIP = 1e-7
 
 
 def rows(images, dtype):
@@ -17,11 +20,46 @@ def unit_range(images, dtype):
     return tf.cast(images, dtype) / tf.cast(scale, dtype)
 
 
-def logits_of(output):
+def shapes(op, name, model):
+    """The shapes of a model's inputs and outputs.
+
+    Raises:
+        ValueError: if it has none, or several inputs or outputs.
+    """
+    try:
+        found = model.input_shape, model.output_shape
+    except (AttributeError, ValueError):  # Keras' for a model that has not been called
+        found = ()
+    if not found or not all(isinstance(shape, tuple) for shape in found):
+        raise ValueError(
+            f"{op}: {name} must be a built keras.Model of one input and one output. "
+            f"Received: {model!r}"
+        )
+    return found
+
+
+def check_discriminator(op, model):
+    """The shape of its inputs.
+
+    Raises:
+        ValueError: if it has more than one output an image.
+    """
+    inputs, outputs = shapes(op, "discriminator", model)
+    if any(n != 1 for n in outputs[1:]):
+        raise ValueError(
+            f"{op}: the discriminator must have one output an image. Received: {outputs}"
+        )
+    return inputs
+
+
+def logits_of(model, output):
     """The logits of a network with one, `(n,)`: those before a sigmoid at its end."""
     logits = getattr(output, "_keras_logits", None)
     if logits is None and not tf.executing_eagerly() and output.op.type == "Sigmoid":
         logits = output.op.inputs[0]
+    if logits is None and network.ends_in_sigmoid(model):  # and goes on with a change of shape
+        p = tf.clip_by_value(output, CLIP, 1 - CLIP)
+        logits = tf.math.log(p) - tf.math.log1p(-p)
     return tf.reshape(output if logits is None else logits, [-1])
 
 
@@ -34,10 +72,14 @@ def weights(model):
     return list(found.values())
 
 
-def descend(tape, loss, model, optimizer):
-    """One step of the optimizer for all of a model's weights; the norm of the gradients."""
+def descend(op, tape, loss, model, optimizer, phase="the loss is not finite: nothing was updated"):
+    """One step of the optimizer for all of a model's weights; the norm of the gradients.
+
+    `phase` is the error of a loss that is not finite, which XLA does not see.
+    """
     variables = weights(model)
     gradients = tape.gradient(loss, [v.value for v in variables])
-    players.build(optimizer, variables)
-    optimizer.apply(gradients, variables)
+    players.build(op, optimizer, variables)
+    with tf.control_dependencies([tf.debugging.check_numerics(loss, f"{op}: {phase}")]):
+        optimizer.apply(gradients, variables)
     return tf.linalg.global_norm(gradients)

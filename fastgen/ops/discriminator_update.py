@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
-from fastgen import dispatch
 from fastgen.ops import adversary, arguments, players
 from fastgen.ops.sigmoid_cross_entropy import sigmoid_cross_entropy
 
+OP = "discriminator_update"
 # In the order of csrc/kernels/discriminator_update.h.
 TELEMETRY = (
     "loss",
@@ -56,9 +56,10 @@ def discriminator_update(
         gradients.
 
     Raises:
-        ValueError: if images do not fit the discriminator, or both `label_smoothing` and `targets`
-            are given.
-        tf.errors.InvalidArgumentError: if the kernel's loss is not finite; nothing is updated then.
+        ValueError: if images or targets do not fit, both `label_smoothing` and `targets` are given,
+            or the optimizer was built for other weights.
+        tf.errors.InvalidArgumentError: if the loss is not finite; nothing is updated then. Inside
+            XLA nothing is raised.
 
     Source: Goodfellow et al. (2014), Generative Adversarial Nets,
     https://arxiv.org/abs/1406.2661; one-sided label smoothing: Salimans et al. (2016),
@@ -66,43 +67,49 @@ def discriminator_update(
     """
     real, fake = _images(discriminator, real, fake)
     targets = _targets(label_smoothing, targets, real, fake)
-    found, why = players.players("discriminator_update", (discriminator, optimizer))
-    if why is None:
-        op = dispatch.fused_op("discriminator_update", found[0].dtype)
-        telemetry = _fused(op, found[0], real, fake, targets)
+    found, op = players.players(OP, (discriminator, optimizer))
+    if op is None:
+        telemetry = composite(OP, discriminator, optimizer, real, fake, targets)
     else:
-        telemetry = composite(discriminator, optimizer, real, fake, targets)
-    return dict(zip(TELEMETRY, tf.unstack(tf.cast(telemetry, tf.float32)), strict=True))
+        telemetry = _fused(op, found[0], real, fake, targets)
+    telemetry = tf.stop_gradient(tf.cast(telemetry, tf.float32))
+    return dict(zip(TELEMETRY, tf.unstack(telemetry), strict=True))
 
 
 def _images(discriminator, real, fake):
-    shape = discriminator.input_shape
+    shape = adversary.check_discriminator(OP, discriminator)
     real, fake = tf.convert_to_tensor(real), tf.convert_to_tensor(fake)
     for name, images in (("real", real), ("fake", fake)):
         fits = images.shape.rank == len(shape) and images.shape[1:].is_compatible_with(shape[1:])
         if not fits or not (images.dtype.is_floating or (name, images.dtype) == ("real", tf.uint8)):
             raise ValueError(
-                f"discriminator_update: {name} must be float images (n, *{shape[1:]}), real ones "
+                f"{OP}: {name} must be float images (n, *{shape[1:]}), real ones "
                 f"may be uint8. Received: {images.shape} of {images.dtype.name}"
             )
     return real, fake
 
 
 def _targets(label_smoothing, targets, real, fake):
-    smoothing = arguments.number(
-        "discriminator_update", "label_smoothing", label_smoothing, 0.0, 1.0
-    )
+    smoothing = arguments.number(OP, "label_smoothing", label_smoothing, 0.0, 1.0)
+    rows = [x.shape[0] for x in (real, fake)]
     if targets is not None:
         if smoothing:
             raise ValueError(
-                "discriminator_update: targets must come without label_smoothing. "
+                f"{OP}: targets must come without label_smoothing. "
                 f"Received: label_smoothing={label_smoothing}"
             )
-        return tf.reshape(targets, [-1])
+        targets = tf.convert_to_tensor(targets)
+        wanted = None if None in rows else sum(rows)
+        if not targets.shape.is_compatible_with([wanted]):
+            raise ValueError(
+                f"{OP}: targets must be one an image, ({wanted},). Received: {targets.shape}"
+            )
+        return targets
     if not smoothing:
         return None
-    ones, zeros = tf.ones(tf.shape(real)[:1]), tf.zeros(tf.shape(fake)[:1])
-    return tf.concat([ones * (1 - smoothing), zeros], 0)
+    counts = tf.shape(real)[:1], tf.shape(fake)[:1]
+    real_target = tf.constant(1 - smoothing, tf.float64)
+    return tf.concat([tf.fill(counts[0], real_target), tf.zeros(counts[1], tf.float64)], 0)
 
 
 def _fused(op, player, real, fake, targets):
@@ -114,7 +121,7 @@ def _fused(op, player, real, fake, targets):
     )
 
 
-def composite(discriminator, optimizer, real, fake, targets):
+def composite(op, discriminator, optimizer, real, fake, targets, **phase):
     """The update in stock operations; the telemetry as a vector."""
     counts = tf.shape(real)[0], tf.shape(fake)[0]
     dtype = discriminator.compute_dtype
@@ -122,9 +129,9 @@ def composite(discriminator, optimizer, real, fake, targets):
     if targets is None:
         targets = tf.concat([tf.ones(counts[:1]), tf.zeros(counts[1:])], 0)
     with tf.GradientTape() as tape:
-        logits = adversary.logits_of(discriminator(images, training=True))
+        logits = adversary.logits_of(discriminator, discriminator(images, training=True))
         loss = sigmoid_cross_entropy(tf.cast(targets, logits.dtype), logits, reduction="mean")
-    norm = adversary.descend(tape, loss, discriminator, optimizer)
+    norm = adversary.descend(op, tape, loss, discriminator, optimizer, **phase)
     real_part, fake_part = tf.split(tf.sigmoid(logits), counts)
     parts = [
         loss,

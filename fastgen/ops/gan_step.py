@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from fastgen import dispatch
 from fastgen.ops import adversary, players
 from fastgen.ops.discriminator_update import composite as update_discriminator
 from fastgen.ops.sigmoid_cross_entropy import sigmoid_cross_entropy
 
+OP = "gan_step"
 # In the order of csrc/kernels/gan_step.h.
 TELEMETRY = (
     "discriminator_loss",
@@ -75,85 +75,97 @@ def gan_step(
         that the generator made for the last update of the discriminator.
 
     Raises:
-        ValueError: if shapes do not fit.
+        ValueError: if shapes do not fit, or an optimizer was built for other weights.
         tf.errors.InvalidArgumentError: if a row is out of range; if the loss of a phase is not
-            finite: that phase updates nothing, those before it stand, the message names both.
+            finite: that phase updates nothing, those before it stand, the message names step and
+            phase. Inside XLA nothing is raised.
 
     Source: Goodfellow et al. (2014), Generative Adversarial Nets,
     https://arxiv.org/abs/1406.2661.
     """
     images = tf.convert_to_tensor(images)
     rows, seeds = tf.cast(rows, tf.int64), tf.cast(seeds, tf.int64)
-    _check(generator, discriminator, images, rows, seeds)
-    found, why = players.players(
-        "gan_step", (generator, generator_optimizer), (discriminator, discriminator_optimizer)
-    )
-    if why is None:
-        dtype = found[0].dtype
-        op = dispatch.fused_op("gan_step", dtype)
-        steps, n_critic = rows.shape[:2]
-        telemetry = op(
-            **found[0].arguments("generator", steps),
-            **found[1].arguments("discriminator", steps * n_critic),
-            images=adversary.rows(images, dtype),
-            rows=rows,
-            seeds=seeds,
-            targets=tf.zeros([0], dtype) if targets is None else tf.cast(targets, dtype),
-        )
+    targets = None if targets is None else tf.convert_to_tensor(targets)
+    _check(generator, discriminator, images, rows, seeds, targets)
+    pairs = (generator, generator_optimizer), (discriminator, discriminator_optimizer)
+    found, op = players.players(OP, *pairs)
+    if op is None:
+        telemetry = Composite(*pairs, images).run(rows, seeds, targets)
     else:
-        step = Composite(
-            generator, discriminator, generator_optimizer, discriminator_optimizer, images
-        )
-        telemetry = tf.stack(
-            [
-                step(rows[i], seeds[i], None if targets is None else targets[i])
-                for i in range(rows.shape[0])
-            ]
-        )
-    by_name = tf.unstack(tf.cast(telemetry, tf.float32), axis=1)
-    return dict(zip(TELEMETRY, by_name, strict=True))
+        telemetry = _fused(op, *found, images, rows, seeds, targets)
+    telemetry = tf.stop_gradient(tf.cast(telemetry, tf.float32))
+    return dict(zip(TELEMETRY, tf.unstack(telemetry, axis=1), strict=True))
 
 
-def _check(generator, discriminator, images, rows, seeds):
-    wanted = discriminator.input_shape[1:]
-    for name, shape in (
-        ("images", images.shape),
-        ("generator", tf.TensorShape(generator.output_shape)),
-    ):
+def _fused(op, generator, discriminator, images, rows, seeds, targets):
+    dtype = generator.dtype
+    steps, n_critic = rows.shape[:2]
+    return op(
+        **generator.arguments("generator", steps),
+        **discriminator.arguments("discriminator", steps * n_critic),
+        images=adversary.rows(images, dtype),
+        rows=rows,
+        seeds=seeds,
+        targets=tf.zeros([0], dtype) if targets is None else tf.cast(targets, dtype),
+    )
+
+
+def _check(generator, discriminator, images, rows, seeds, targets):
+    wanted = adversary.check_discriminator(OP, discriminator)[1:]
+    _, outputs = adversary.shapes(OP, "generator", generator)
+    for name, shape in (("images", images.shape), ("generator", tf.TensorShape(outputs))):
         if not shape[1:].is_compatible_with(wanted):
             raise ValueError(
-                f"gan_step: {name} must be of the discriminator's input shape {wanted}. "
-                f"Received: {tuple(shape[1:])}"
+                f"{OP}: {name} must be of the discriminator's input shape {wanted}. "
+                f"Received: {shape}"
             )
-    static = rows.shape.rank == 3 and None not in rows.shape[:2]
-    if not static or not seeds.shape.is_compatible_with((rows.shape[0], rows.shape[1] + 1, 2)):
+    if not (images.dtype.is_floating or images.dtype == tf.uint8):
+        raise ValueError(f"{OP}: images must be float or uint8. Received: {images.dtype.name}")
+    shape = rows.shape
+    static = shape.rank == 3 and None not in shape[:2] and shape[1] >= 1
+    if not static or not seeds.shape.is_compatible_with((shape[0], shape[1] + 1, 2)):
         raise ValueError(
-            "gan_step: rows must be (steps, n_critic, batch), seeds (steps, n_critic + 1, 2). "
-            f"Received: {rows.shape}, {seeds.shape}"
+            f"{OP}: rows must be (steps, n_critic, batch), seeds (steps, n_critic + 1, 2), with "
+            f"n_critic at least 1. Received: {shape}, {seeds.shape}"
         )
+    batch = (*shape[:2], 2, shape[2])
+    if targets is not None and not targets.shape.is_compatible_with(batch):
+        raise ValueError(f"{OP}: targets must be None or {batch}. Received: {targets.shape}")
 
 
 class Composite:
-    """A step in stock operations."""
+    """Steps in stock operations."""
 
-    def __init__(
-        self, generator, discriminator, generator_optimizer, discriminator_optimizer, images
-    ):
-        self.generator, self.discriminator = generator, discriminator
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
+    def __init__(self, generator, discriminator, images):
+        self.generator, self.generator_optimizer = generator
+        self.discriminator, self.discriminator_optimizer = discriminator
         self.images = images
 
-    def __call__(self, rows, seeds, targets):
+    def run(self, rows, seeds, targets):
+        """The telemetry of all steps, a row each."""
+        steps = rows.shape[0]
+        made = [
+            self.step(rows[i], seeds[i], None if targets is None else targets[i], f"{i} of {steps}")
+            for i in range(steps)
+        ]
+        return tf.stack(made) if made else tf.zeros([0, len(TELEMETRY)], tf.float64)
+
+    def step(self, rows, seeds, targets, which):
         """The telemetry of a step, a vector: rows (n_critic, batch), seeds (n_critic + 1, 2)."""
         critic = []
         for i in range(rows.shape[0]):
             fake = self.imagine(rows, seeds[i])
-            of_rows = None if targets is None else tf.reshape(targets[i], [-1])
-            real = tf.gather(self.images, rows[i])
-            optimizer = self.discriminator_optimizer
-            critic.append(update_discriminator(self.discriminator, optimizer, real, fake, of_rows))
-        own = self.update_generator(rows, seeds[-1])
+            made = update_discriminator(
+                OP,
+                self.discriminator,
+                self.discriminator_optimizer,
+                tf.gather(self.images, rows[i]),
+                fake,
+                None if targets is None else tf.reshape(targets[i], [-1]),
+                phase=_not_finite("discriminator", which),
+            )
+            critic.append(made)
+        own = self.update_generator(rows, seeds[-1], which)
         last = [*own, _distance(fake)]
         return tf.concat(
             [tf.reduce_mean(tf.stack(critic), 0), [tf.cast(x, tf.float64) for x in last]], 0
@@ -165,13 +177,28 @@ class Composite:
         noise = tf.random.stateless_normal(shape, seed, dtype=self.generator.compute_dtype)
         return self.generator(noise, training=True)
 
-    def update_generator(self, rows, seed):
+    def update_generator(self, rows, seed, which):
         """Phase 2: the loss and the norm of the gradients."""
         with tf.GradientTape() as tape:
             output = self.discriminator(self.imagine(rows, seed), training=True)
-            logits = adversary.logits_of(output)
+            logits = adversary.logits_of(self.discriminator, output)
             loss = sigmoid_cross_entropy(tf.ones_like(logits), logits, reduction="mean")
-        return loss, adversary.descend(tape, loss, self.generator, self.generator_optimizer)
+        norm = adversary.descend(
+            OP,
+            tape,
+            loss,
+            self.generator,
+            self.generator_optimizer,
+            phase=_not_finite("generator", which),
+        )
+        return loss, norm
+
+
+def _not_finite(phase, step):
+    return (
+        f"the loss of the {phase} is not finite in step {step}: its phase updated nothing, what "
+        "came before stands"
+    )
 
 
 def _distance(images):

@@ -53,6 +53,16 @@ def dense_chain(model):
     return chain
 
 
+def ends_in_sigmoid(model):
+    """Whether the last layer of a model, but for changes of shape, is known to be a sigmoid."""
+    try:
+        found = [layer for layer, _ in _layers(model) if not _shapes_only(layer)]
+    except NotDense:
+        return False
+    activation = getattr(found[-1], "activation", None) if found else None
+    return callable(activation) and activations.resolve(model.name, activation)[0] == "sigmoid"
+
+
 def variables(chain):
     """The variables of a chain, each once: of each layer the kernel, then the bias."""
     found = {}

@@ -11,9 +11,10 @@ class Player:
 
     Raises:
         network.NotDense: says what of the model or of the optimizer the kernels do not take.
+        ValueError: if the optimizer was built for other variables.
     """
 
-    def __init__(self, model, optimizer):
+    def __init__(self, op, model, optimizer):
         self.chain = network.dense_chain(model)
         self.variables = network.variables(self.chain)
         self.optimizer = optimizer
@@ -22,18 +23,12 @@ class Player:
             raise network.NotDense(why)
         if tf.distribute.has_strategy():
             raise network.NotDense("under tf.distribute")
-        build(optimizer, self.variables)
+        build(op, optimizer, self.variables)
 
     @property
     def dtype(self):
         """Dtype of the variables."""
         return tf.as_dtype(self.chain[0].kernel.dtype)
-
-    @property
-    def features(self):
-        """Numbers of inputs and of outputs."""
-        first, last = self.chain[0], self.chain[-1]
-        return first.kernel.shape[first.transposed], last.kernel.shape[not last.transposed]
 
     def arguments(self, prefix, steps):
         """The inputs and attributes of an op, for `steps` updates."""
@@ -73,7 +68,7 @@ class Player:
         return {f"{prefix}_{name}": value for name, value in named.items()}
 
 
-def build(optimizer, variables):
+def build(op, optimizer, variables):
     """Make an optimizer's slots, if it has none yet, whatever of the model is frozen."""
     import keras  # not above: Keras imports TensorFlow, and that imports fastgen.ops
 
@@ -82,14 +77,33 @@ def build(optimizer, variables):
             optimizer.build(variables)
     known = {id(v) for v in optimizer._trainable_variables}
     if not all(id(v) in known for v in variables):
-        raise network.NotDense(f"{type(optimizer).__name__} was built for other variables")
+        raise ValueError(
+            f"{op}: an optimizer must be new, or built for all weights of its model. Received: "
+            f"{type(optimizer).__name__}, built for {len(known)} others"
+        )
 
 
 def players(op, *pairs):
-    """The players of `(model, optimizer)` pairs, or None and why the op has no kernel for them."""
+    """The players of `(model, optimizer)` pairs, the discriminator last, and the op that they take.
+
+    The op is None where stock operations are to be used.
+    """
     try:
-        found = [Player(model, optimizer) for model, optimizer in pairs]
+        found, obstacle = [Player(op, *pair) for pair in pairs], None
     except network.NotDense as reason:
-        return None, str(reason)
-    choice = dispatch.choose(op, found[0].dtype.name)
-    return found, None if choice.path == dispatch.FUSED else choice.why
+        found, obstacle = [], str(reason)
+    if found:
+        obstacle = _obstacle(found)
+    dtype = found[0].dtype if found else tf.as_dtype(pairs[0][0].variable_dtype)
+    return found, dispatch.fused_op(op, dtype, obstacle=obstacle)
+
+
+def _obstacle(found):
+    """What keeps a kernel from players that it could take one by one."""
+    last = found[-1].chain[-1].activation
+    if last not in ("linear", "sigmoid"):
+        return f"the discriminator ends in {last}"
+    each = [id(x) for player in found for x in (player.optimizer, *player.variables)]
+    if len(set(each)) < len(each):
+        return "generator and discriminator share weights or their optimizer"
+    return None
