@@ -34,10 +34,12 @@ _MODULES = (
     "training",
 )
 _FUNCTIONS = {
+    "GAN": "models",
     "convert": "conversion",
     "doctor": "diagnosis",
     "portable": "dispatch",
     "stats": "dispatch",
+    "train_gan": "training",
 }
 
 __all__ = ["__version__", *_MODULES, *_FUNCTIONS]

@@ -28,7 +28,7 @@ def doctor(model=None):
     """
     native.require_tensorflow("fastgen.doctor")
     _check(model)
-    rows = _op_rows() if model is None else _model_rows(model)
+    rows = _op_rows() if model is None else _step_rows(model)
     print_table(_title(model), rows)
     return rows
 
@@ -54,6 +54,20 @@ def _row(head, op, dtype, device, xla, size=None):
     choice = dispatch.choose(op, dtype, device, xla, size)
     place = {"op": op, "device": device, "dtype": dtype}
     return {**head, **place, "path": choice.path, "why": choice.why}
+
+
+def _step_rows(model):
+    """Where one op makes a model's steps its path, and those of the parts if it is not fused.
+
+    Such a model's `why_stock` names the layer that keeps it from the kernel.
+    """
+    if not getattr(model, "compiled", False) or not hasattr(model, "why_stock"):
+        return _model_rows(model)
+    head = {"part": "step", "type": type(model).__name__}
+    row = _row(head, *model.fused_ops, model.variable_dtype, dispatch.device_type(), xla=False)
+    if row["path"] == dispatch.FUSED and (why := model.why_stock()):
+        row.update(path=dispatch.COMPOSITE, why=why)
+    return [row] if row["path"] == dispatch.FUSED else [row, *_model_rows(model)]
 
 
 def _model_rows(model):

@@ -8,17 +8,10 @@ import numpy as np
 from keras import layers
 
 from fastgen.layers import GaussianLatent
+from fastgen.models.seeded_layers import Layers
 from fastgen.models.vae import VariationalAutoencoder
 
 HIDDEN = {"dense": (150, 100), "convolutional": (32, 64)}
-INITIALIZERS = {
-    "selu": keras.initializers.LecunNormal,
-    "relu": keras.initializers.HeNormal,
-    "elu": keras.initializers.HeNormal,
-    "gelu": keras.initializers.HeNormal,
-    "leaky_relu": keras.initializers.HeNormal,
-    "silu": keras.initializers.HeNormal,
-}
 
 
 def variational_autoencoder(
@@ -87,7 +80,7 @@ def variational_autoencoder(
             "variational_autoencoder: a convolutional model needs an input_shape (height, width) "
             f"or (height, width, channels). Received: {input_shape!r}"
         )
-    parts = _Parts(activation, np.random.default_rng(seed) if seed is not None else None)
+    parts = Layers(activation, np.random.default_rng(seed) if seed is not None else None)
     latent = GaussianLatent(seed=seed, free_bits=free_bits, prior=prior, name="gaussian_latent")
     images = keras.Input(shape, name="images")
     x = _dense_encoder(parts, hidden, images) if kind == "dense" else None
@@ -105,29 +98,6 @@ def variational_autoencoder(
     return VariationalAutoencoder(
         encoder, decoder, reconstruction=reconstruction, reduction=reduction, beta=beta, name=name
     )
-
-
-class _Parts:
-    """Makes layers, each with a seed of its own."""
-
-    def __init__(self, activation, numbers_from):
-        self.activation = activation
-        self.initializer = INITIALIZERS.get(activation, keras.initializers.GlorotUniform)
-        self.numbers_from = numbers_from
-
-    def hidden(self, layer_class, *args, **kwargs):
-        """A layer with the activation, and the initializer that goes with it."""
-        initializer = self.initializer(seed=self._seed())
-        activation = {"activation": self.activation, "kernel_initializer": initializer}
-        return layer_class(*args, **activation, **kwargs)
-
-    def linear(self, layer_class, *args, **kwargs):
-        """A layer without activation."""
-        initializer = keras.initializers.GlorotUniform(seed=self._seed())
-        return layer_class(*args, kernel_initializer=initializer, **kwargs)
-
-    def _seed(self):
-        return None if self.numbers_from is None else int(self.numbers_from.integers(2**31))
 
 
 def _dense_encoder(parts, hidden, images):

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from fastgen.ops import adversary, arguments, players
+from fastgen.ops.batch_norm import normalizing
 from fastgen.ops.sigmoid_cross_entropy import sigmoid_cross_entropy
 
 OP = "discriminator_update"
@@ -128,7 +129,7 @@ def composite(op, discriminator, optimizer, real, fake, targets, **phase):
     images = tf.concat([adversary.unit_range(real, dtype), adversary.unit_range(fake, dtype)], 0)
     if targets is None:
         targets = tf.concat([tf.ones(counts[:1]), tf.zeros(counts[1:])], 0)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape() as tape, normalizing(discriminator):
         logits = adversary.logits_of(discriminator, discriminator(images, training=True))
         loss = sigmoid_cross_entropy(tf.cast(targets, logits.dtype), logits, reduction="mean")
     norm = adversary.descend(op, tape, loss, discriminator, optimizer, **phase)

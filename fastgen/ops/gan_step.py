@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from fastgen.ops import adversary, players
+from fastgen.ops.batch_norm import MODES, normalizing
 from fastgen.ops.discriminator_update import composite as update_discriminator
 from fastgen.ops.sigmoid_cross_entropy import sigmoid_cross_entropy
 
@@ -31,6 +32,7 @@ def gan_step(
     seeds,
     *,
     targets=None,
+    batch_norm="train",
 ):
     """Steps of a GAN, each of both phases.
 
@@ -65,6 +67,10 @@ def gan_step(
             `tf.random.stateless_normal((batch, codings), seed)`.
         targets: None, or `(steps, n_critic, 2, batch)` targets of the discriminator in [0, 1], of
             real images and of fake ones. By default 1 and 0.
+        batch_norm: `"train"`: both networks run in training mode; or `"book"`, as in a loop of
+            `generator(noise)` and `train_on_batch`: what the discriminator learns from is generated
+            in inference mode, and where the generator learns, the discriminator's
+            BatchNormalization takes its moving averages.
 
     Returns:
         A dict of float32 `(steps,)` tensors. `discriminator_loss`, `real_accuracy`,
@@ -75,7 +81,8 @@ def gan_step(
         that the generator made for the last update of the discriminator.
 
     Raises:
-        ValueError: if shapes do not fit, or an optimizer was built for other weights.
+        ValueError: if shapes do not fit, an optimizer was built for other weights, or `batch_norm`
+            is none of the two.
         tf.errors.InvalidArgumentError: if a row is out of range; if the loss of a phase is not
             finite: that phase updates nothing, those before it stand, the message names step and
             phase. Inside XLA nothing is raised.
@@ -87,10 +94,12 @@ def gan_step(
     rows, seeds = tf.cast(rows, tf.int64), tf.cast(seeds, tf.int64)
     targets = None if targets is None else tf.convert_to_tensor(targets)
     _check(generator, discriminator, images, rows, seeds, targets)
+    if batch_norm not in MODES:
+        raise ValueError(f"{OP}: batch_norm must be one of {MODES}. Received: {batch_norm!r}")
     pairs = (generator, generator_optimizer), (discriminator, discriminator_optimizer)
     found, op = players.players(OP, *pairs)
     if op is None:
-        telemetry = Composite(*pairs, images).run(rows, seeds, targets)
+        telemetry = Composite(*pairs, images, batch_norm).run(rows, seeds, targets)
     else:
         telemetry = _fused(op, *found, images, rows, seeds, targets)
     telemetry = tf.stop_gradient(tf.cast(telemetry, tf.float32))
@@ -136,10 +145,11 @@ def _check(generator, discriminator, images, rows, seeds, targets):
 class Composite:
     """Steps in stock operations."""
 
-    def __init__(self, generator, discriminator, images):
+    def __init__(self, generator, discriminator, images, batch_norm):
         self.generator, self.generator_optimizer = generator
         self.discriminator, self.discriminator_optimizer = discriminator
         self.images = images
+        self.by_batch = batch_norm == "train"
 
     def run(self, rows, seeds, targets):
         """The telemetry of all steps, a row each."""
@@ -154,7 +164,7 @@ class Composite:
         """The telemetry of a step, a vector: rows (n_critic, batch), seeds (n_critic + 1, 2)."""
         critic = []
         for i in range(rows.shape[0]):
-            fake = self.imagine(rows, seeds[i])
+            fake = self.imagine(rows, seeds[i], training=self.by_batch)
             made = update_discriminator(
                 OP,
                 self.discriminator,
@@ -171,16 +181,19 @@ class Composite:
             [tf.reduce_mean(tf.stack(critic), 0), [tf.cast(x, tf.float64) for x in last]], 0
         )
 
-    def imagine(self, rows, seed):
+    def imagine(self, rows, seed, training=True):
         """The generator's images for a seed."""
         shape = (tf.shape(rows)[1], *self.generator.input_shape[1:])
         noise = tf.random.stateless_normal(shape, seed, dtype=self.generator.compute_dtype)
-        return self.generator(noise, training=True)
+        with normalizing(self.generator):
+            return self.generator(noise, training=training)
 
     def update_generator(self, rows, seed, which):
         """Phase 2: the loss and the norm of the gradients."""
         with tf.GradientTape() as tape:
-            output = self.discriminator(self.imagine(rows, seed), training=True)
+            images = self.imagine(rows, seed)
+            with normalizing(self.discriminator, self.by_batch):
+                output = self.discriminator(images, training=True)
             logits = adversary.logits_of(self.discriminator, output)
             loss = sigmoid_cross_entropy(tf.ones_like(logits), logits, reduction="mean")
         norm = adversary.descend(

@@ -8,9 +8,10 @@ import tensorflow as tf
 class Checkpoints:
     """Saves and restores the whole state of a compiled model, once an epoch.
 
-    The state is every weight, the state of every seed generator, and all that the optimizer has:
-    its slots, its iterations, its learning rate. What depends on the iterations, such as a
-    schedule, needs nothing more; neither does the order of the images (see `batches`).
+    The state is every weight, the state of every seed generator, and all that the optimizer has, or
+    each of a GAN's two: its slots, its iterations, its learning rate. What depends on the
+    iterations, such as a schedule, needs nothing more; neither does the order of the images (see
+    `batches`).
 
     A checkpoint appears in the folder whole or not at all.
 
@@ -34,8 +35,11 @@ class Checkpoints:
     """
 
     def __init__(self, folder, model, keep=2):
-        model.optimizer.build(model.trainable_variables)
-        variables = (*model.variables, *model.optimizer.variables)
+        optimizers = getattr(model, "optimizers", None)
+        if optimizers is None:  # a GAN has built its own
+            model.optimizer.build(model.trainable_variables)
+            optimizers = (model.optimizer,)
+        variables = [*model.variables, *(v for x in optimizers for v in x.variables)]
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         # By position: two Keras variables may have the same path.
         self._checkpoint = tf.train.Checkpoint(

@@ -1,0 +1,397 @@
+"""The generative adversarial network as a Keras model."""
+
+import contextlib
+import inspect
+import numbers
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fastgen import ops, optimizers
+from fastgen.models.batches import InBatches
+from fastgen.models.gan_arguments import build, check_choice, check_count, refuse_targets
+from fastgen.models.gan_parts import check_dtype, check_networks, check_range
+from fastgen.models.grouped_steps import GroupedSteps
+from fastgen.models.resident_images import ResidentImages
+from fastgen.models.telemetry import Telemetry
+from fastgen.ops import adversary, players
+from fastgen.ops.arguments import number
+from fastgen.ops.batch_norm import MODES
+from fastgen.ops.gan_step import TELEMETRY
+
+
+@keras.saving.register_keras_serializable(package="fastgen")
+class GAN(keras.Model):
+    """A generator and a discriminator that are trained against each other.
+
+    A step is that of `fastgen.ops.gan_step`: the discriminator learns to tell images from
+    `generator(z)`, then the generator to be taken for an image. Two chains of dense layers take one
+    kernel for many steps; other networks take stock operations. Called, it is its generator.
+
+    Which layers are `trainable` changes nothing, whenever it is said: each network learns in its
+    own phase and is left alone in the other.
+
+    Example:
+    >>> import keras
+    >>> import numpy as np
+    >>> import fastgen
+    >>> dense = keras.layers.Dense
+    >>> generator = keras.Sequential([keras.Input((2,)), dense(8, "selu"), dense(6, "sigmoid")])
+    >>> discriminator = keras.Sequential([keras.Input((6,)), dense(8, "selu"), dense(1, "sigmoid")])
+    >>> gan = fastgen.GAN(generator, discriminator, seed=1)
+    >>> gan.compile("rmsprop", "rmsprop")
+    >>> history = gan.fit(np.random.default_rng(1).random((100, 6)), epochs=2, verbose=0)
+    >>> len(history.history["generator_loss"]), gan.generate(3, seed=1).shape
+    (2, (3, 6))
+
+    Args:
+        generator: `keras.Sequential` or functional `keras.Model`, codings → images.
+        discriminator: the same, images → one logit, or a sigmoid of it, an image.
+        seed: Python integer ≥ 0, of the noise and of the order of images, or None for a seed that
+            `keras.utils.set_random_seed` determines.
+        name: Name of the model.
+
+    Attributes:
+        generator, discriminator: The arguments.
+        codings: Number of codings.
+        image_shape: Shape of an image.
+        generator_optimizer, discriminator_optimizer: As compiled. `optimizer` is the generator's:
+            callbacks that change the learning rate change his.
+
+    Raises:
+        ValueError: if the networks do not fit each other.
+
+    Source: Goodfellow et al. (2014), Generative Adversarial Nets, https://arxiv.org/abs/1406.2661.
+    """
+
+    fused_ops = ("gan_step",)
+
+    def __init__(self, generator, discriminator, *, seed=None, name="gan", **kwargs):
+        check_networks(generator, discriminator)
+        super().__init__(name=name, **kwargs)
+        self.generator, self.discriminator, self.seed = generator, discriminator, seed
+        self.image_shape = tuple(discriminator.input_shape[1:])
+        self.codings = generator.input_shape[-1]
+        self.noise = keras.random.SeedGenerator(seed)
+        self.telemetry = Telemetry()
+        self._images = None
+        self.build(generator.input_shape)
+
+    def call(self, codings, training=None):
+        """Images of codings."""
+        return self.generator(codings, training=training)
+
+    def compile(
+        self,
+        generator_optimizer="rmsprop",
+        discriminator_optimizer="rmsprop",
+        *,
+        batch_norm="train",
+        n_critic=1,
+        label_smoothing=0.0,
+        metrics=None,
+        jit_compile=False,
+        steps_per_execution=None,
+        run_eagerly=False,
+    ):
+        """Prepares the model for training.
+
+        Args:
+            generator_optimizer: As for `keras.Model.compile`; names are of `fastgen.optimizers`
+                first.
+            discriminator_optimizer: Another one.
+            batch_norm: `"train"` or `"book"`: how BatchNormalization runs, see
+                `fastgen.ops.gan_step`.
+            n_critic: integer ≥ 1, updates of the discriminator in a step. In a `fit` on arrays each
+                has images of its own; on other inputs, those of the step's batch.
+            label_smoothing: number in [0, 1]: real images have the target `1 - label_smoothing`.
+            metrics: Names of what to log, by default all that `fastgen.ops.gan_step` returns.
+            jit_compile: As for `keras.Model.compile`. XLA would keep the step from its kernel, so
+                that it is off.
+            steps_per_execution: As for `keras.Model.compile`. Unless it is given, `fit` chooses it,
+                if no callback has hooks on batches.
+            run_eagerly: As for `keras.Model.compile`.
+
+        Raises:
+            ValueError: if an argument is out of its range, or an optimizer is that of something
+                else.
+        """
+        check_choice("batch_norm", batch_norm, MODES)
+        check_count("n_critic", n_critic)
+        if steps_per_execution is not None:
+            check_count("steps_per_execution", steps_per_execution)
+        self.label_smoothing = number("GAN", "label_smoothing", label_smoothing, 0.0, 1.0)
+        for name in metrics or ():
+            check_choice("metrics", name, TELEMETRY)
+        both = [optimizers.get(x) for x in (generator_optimizer, discriminator_optimizer)]
+        if both[0] is both[1]:
+            raise ValueError(f"GAN: compile needs two optimizers. Received: {both[0]!r} twice")
+        for model, optimizer in zip((self.generator, self.discriminator), both, strict=True):
+            build(optimizer, model)
+        super().compile(
+            both[0],
+            jit_compile=jit_compile,
+            steps_per_execution=steps_per_execution or 1,
+            run_eagerly=run_eagerly,
+            auto_scale_loss=False,
+        )
+        self.generator_optimizer, self.discriminator_optimizer = both
+        self.batch_norm, self.n_critic = batch_norm, int(n_critic)
+        self.own_steps_per_execution = steps_per_execution
+        self.telemetry.names = tuple(metrics or TELEMETRY)
+        self._resident, self._grouped = ResidentImages(self), GroupedSteps(self)
+
+    def get_compile_config(self):
+        """Arguments that compile this model anew."""
+        if not self.compiled:
+            return None
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "generator_optimizer": serialize(self.generator_optimizer),
+            "discriminator_optimizer": serialize(self.discriminator_optimizer),
+            "batch_norm": self.batch_norm,
+            "n_critic": self.n_critic,
+            "label_smoothing": self.label_smoothing,
+            "metrics": list(self.telemetry.names),
+            "jit_compile": self.jit_compile,
+            "steps_per_execution": self.own_steps_per_execution,
+            "run_eagerly": self.run_eagerly,
+        }
+
+    def compile_from_config(self, config):
+        """Compiles the model as it was when it was saved."""
+        load = keras.saving.deserialize_keras_object
+        named = ("generator_optimizer", "discriminator_optimizer")
+        self.compile(**{**config, **{name: load(config[name]) for name in named}})
+
+    @property
+    def optimizers(self):
+        """The optimizers, all of whose state belongs to a training."""
+        return self.generator_optimizer, self.discriminator_optimizer
+
+    @property
+    def metrics(self):
+        """What is reset at the start of an epoch."""
+        return [self.telemetry] if self.compiled else []
+
+    @property
+    def trainable_weights(self):
+        """What is trained, whatever is frozen."""
+        return [*adversary.weights(self.generator), *adversary.weights(self.discriminator)]
+
+    @property
+    def non_trainable_weights(self):
+        """The others."""
+        trained = {id(v) for v in self.trainable_weights}
+        return [v for v in self.weights if id(v) not in trained]
+
+    @property
+    def trainable_variables(self):
+        """What is trained, whatever is frozen."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self):
+        """The others, states of metrics and of seeds among them."""
+        trained = {id(v) for v in self.trainable_weights}
+        return [v for v in self.variables if id(v) not in trained]
+
+    def why_stock(self):
+        """Why a step takes stock operations, with the layer that decides it; None for a kernel."""
+        if self.jit_compile:
+            return "inside XLA, which compiles stock ops only"
+        pairs = (
+            (self.generator, self.generator_optimizer),
+            (
+                self.discriminator,
+                self.discriminator_optimizer,
+            ),
+        )
+        return players.players("gan_step", *pairs)[1]
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains the model, as `keras.Model.fit` does.
+
+        Images in an array stay one tensor, of which each step takes rows. uint8 images stand for
+        255ths, where the generator makes images in [0, 1]; with a tanh at its end they are refused,
+        as are floats of another range.
+
+        Args:
+            x: Images `(n, *image_shape)`, or a dataset of batches of them.
+            y: Not to be given, nor what else is about targets or validation.
+            *args: As for `keras.Model.fit`.
+            **kwargs: As for `keras.Model.fit`. Of an array, `steps_per_epoch` goes through the
+                images pass after pass, over epochs and calls.
+
+        Returns:
+            `keras.callbacks.History`. Its logs are those of `fastgen.ops.gan_step`, means over the
+            images of an epoch.
+
+        Raises:
+            ValueError: if an array has images of another shape, or in another range than those that
+                the generator makes, or values that are not finite; if there are targets, weights or
+                validation data.
+        """
+        self._assert_compile_called("fit")
+        given = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
+        refuse_targets(given)
+        if isinstance(x, (list, tuple)) or tf.is_tensor(x):
+            x = np.asarray(x)
+        if isinstance(x, np.ndarray):
+            check_range(self.generator, x)
+            if self.distribute_strategy.num_replicas_in_sync == 1:
+                return self._fit_resident(x, given)
+        if isinstance(x, tf.data.Dataset):
+            given["shuffle"] = False  # or Keras warns of its own default
+        with self._grouped.in_use() if self._may_group(x, given) else contextlib.nullcontext():
+            return super().fit(**given)
+
+    def _fit_resident(self, x, given):
+        dtype = x.dtype if x.dtype == np.uint8 else self.discriminator.variable_dtype
+        images = tf.convert_to_tensor(x.astype(dtype, copy=False))
+        with self._resident.in_use(images, given) as own:
+            return super().fit(**own)
+
+    def _may_group(self, x, given):
+        """Whether to run a dataset by groups of steps."""
+        return (
+            isinstance(x, tf.data.Dataset)
+            and self.own_steps_per_execution is None
+            and not self.why_stock()
+            and self._grouped.suit({**given, "x": np.empty(0)})
+        )
+
+    def evaluate(self, *args, **kwargs):
+        """Refuses: the losses of a GAN say nothing of how good its images are."""
+        raise ValueError(
+            "GAN: there is no loss to evaluate; compare gan.generate(n) with images by "
+            f"fastgen.evaluation. Received: {len(args) + len(kwargs)} arguments"
+        )
+
+    def make_train_function(self, force=False):
+        """As Keras does; forced, `fit` on arrays traces anew, too."""
+        if force:
+            self._resident.traced.clear()
+        return super().make_train_function(force)
+
+    def train_step(self, data):
+        """One step on a batch of images."""
+        images, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if y is not None or sample_weight is not None or not tf.is_tensor(images):
+            raise ValueError(
+                "GAN: a dataset must have batches of images alone; of pairs it may be made by "
+                f"dataset.map(lambda x, y: x). Received: {keras.tree.map_structure(type, data)}"
+            )
+        check_dtype(self.generator, images.dtype.name)
+        rows = tf.range(tf.shape(images, tf.int64)[0])
+        rows = tf.tile(rows[None, None], (1, self.n_critic, 1))
+        return self.train_rows(images, tf.ensure_shape(rows, (1, self.n_critic, None)))
+
+    def train_rows(self, images, rows):
+        """Steps on rows of images.
+
+        Args:
+            images: `(n, *image_shape)` tensor.
+            rows: `(steps, n_critic, batch)` int64 tensor.
+
+        Returns:
+            The telemetry of the epoch so far, by name.
+        """
+        steps = rows.shape[0]
+        seeds = self._draw_seeds(steps)
+        if steps > 1 and self.why_stock():
+            telemetry = tf.map_fn(  # one trace for all
+                lambda one: {
+                    name: value[0]
+                    for name, value in self._step(images, *(x[None] for x in one)).items()
+                },
+                (rows, seeds),
+                fn_output_signature=dict.fromkeys(TELEMETRY, tf.float32),
+                parallel_iterations=1,
+            )
+        else:
+            telemetry = self._step(images, rows, seeds)
+        self.telemetry.update_state(telemetry, tf.shape(rows)[2])
+        return self.get_metrics_result()
+
+    def _step(self, images, rows, seeds):
+        targets = None
+        if self.label_smoothing:
+            ones = tf.ones(tf.shape(rows))
+            targets = tf.stack([ones * (1 - self.label_smoothing), tf.zeros_like(ones)], axis=2)
+        return ops.gan_step(
+            self.generator,
+            self.discriminator,
+            self.generator_optimizer,
+            self.discriminator_optimizer,
+            images,
+            rows,
+            seeds,
+            targets=targets,
+            batch_norm=self.batch_norm,
+        )
+
+    def _draw_seeds(self, steps):
+        """A seed for the noise of each update, as if drawn one by one."""
+        count = steps * (self.n_critic + 1)
+        seed, drawn = tf.unstack(self.noise.state.value * 1)
+        self.noise.state.assign_add([0, count])
+        replica = tf.distribute.get_replica_context()
+        if replica is not None and replica.num_replicas_in_sync > 1:
+            # Keras gives every replica the same state: the high half of a word tells them apart.
+            seed += tf.cast(replica.replica_id_in_sync_group, tf.int64) * 2**32
+        numbers_drawn = drawn + tf.range(count, dtype=tf.int64)
+        seeds = tf.stack([tf.fill([count], seed), numbers_drawn], axis=1)
+        return tf.reshape(seeds, (steps, self.n_critic + 1, 2))
+
+    def generate(self, n, seed=None):
+        """Images of codings that are drawn from the normal distribution.
+
+        Args:
+            n: integer ≥ 1.
+            seed: Python integer, or None for Keras' own.
+
+        Returns:
+            `(n, *image_shape)` array.
+
+        Raises:
+            ValueError: if `n` is not a positive integer.
+        """
+        check_count("n", n)
+        seed = int(seed) if isinstance(seed, numbers.Integral) else seed
+        codings = keras.random.normal((int(n), *self.generator.input_shape[1:]), seed=seed)
+        if self._images is None:
+            self._images = InBatches(self.generator)
+        return self._images(keras.ops.convert_to_numpy(codings), batch_size=256)
+
+    def get_config(self):
+        """Arguments that make this model anew."""
+        return {
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The model of a `get_config`."""
+        load = keras.saving.deserialize_keras_object
+        parts = {key: load(config[key], custom_objects) for key in ("generator", "discriminator")}
+        return cls(**{**config, **parts})
+
+    def _seed_states(self):
+        """The states of all seed generators, which Keras leaves out of its files."""
+        return [g.state for layer in self._flatten_layers() for g in layer._seed_generators]
+
+    def save_own_variables(self, store):
+        """Save what no layer saves."""
+        for i, state in enumerate(self._seed_states()):
+            store[f"seed_{i}"] = state.numpy()
+
+    def load_own_variables(self, store):
+        """Load it."""
+        for i, state in enumerate(self._seed_states()):
+            if f"seed_{i}" in store:
+                state.assign(store[f"seed_{i}"])

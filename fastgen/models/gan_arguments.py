@@ -1,0 +1,56 @@
+"""Checks of what a GAN is compiled and trained with."""
+
+import numbers
+
+from fastgen.ops import adversary, network, players
+
+
+def build(optimizer, model):
+    """Make the slots of an optimizer for a model.
+
+    Raises:
+        ValueError: if the optimizer is that of another model, or keeps moving averages.
+    """
+    if optimizer.built and not optimizer._trainable_variables:
+        optimizer.built = False  # by a step of a model that was frozen; there is nothing to lose
+    try:
+        players.build(optimizer, adversary.weights(model))
+    except network.NotDense as reason:
+        raise ValueError(
+            f"GAN: compile needs an optimizer of its own for {model.name!r}. Received: {reason}"
+        ) from None
+    if optimizer.use_ema:
+        raise ValueError(
+            "GAN: the optimizers must not keep moving averages. "
+            f"Received: {type(optimizer).__name__}(use_ema=True)"
+        )
+
+
+def refuse_targets(given):
+    """Refuses what `fit` was given, by name, that is about targets or validation."""
+    for name in (
+        "y",
+        "sample_weight",
+        "class_weight",
+        "validation_data",
+        "validation_split",
+        "validation_steps",
+    ):
+        value = given.get(name)
+        if value is not None and not (name == "validation_split" and value == 0):
+            raise ValueError(
+                f"GAN: fit takes images alone, and a GAN has no loss to validate: no {name}. "
+                f"Received: {name}={type(value).__name__}"
+            )
+
+
+def check_choice(name, value, choices):
+    """Refuses what is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"GAN: {name} must be one of {choices}. Received: {value!r}")
+
+
+def check_count(name, value):
+    """Refuses what is no integer ≥ 1."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"GAN: {name} must be an integer ≥ 1. Received: {value!r}")

@@ -1,0 +1,158 @@
+"""The rows that the steps of a GAN's `fit` on an array take, and in how many calls."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from fastgen.models import resident_images
+from fastgen.models.resident_images import row_blocks
+from tests.models.gans import compiled, images, networks, weights
+
+BATCH = 4
+
+
+def steps(n, batch_size, n_critic=1, group=3, order=(1, 0), shuffle=True, passes=2):
+    """The rows of each step of some passes."""
+    blocks = row_blocks(n, batch_size, n_critic, group, order, shuffle)
+    calls = math.ceil(math.ceil(n / batch_size) / group)
+    found = [part.numpy() for block in blocks.take(passes * calls) for part in block]
+    return [step for part in found for step in part]
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(12, 4), (14, 4), (3, 4), (4, 4), (25, 4)])
+@pytest.mark.parametrize("n_critic", [1, 2])
+@pytest.mark.parametrize("group", [1, 3, 50])
+def test_a_pass_has_every_image_once(n, batch_size, n_critic, group):
+    found = steps(n, batch_size, n_critic, group)
+    per_pass = -(-n // batch_size)
+    assert len(found) == 2 * per_pass
+    for i in range(2):
+        one = found[i * per_pass : (i + 1) * per_pass]
+        assert [step.shape[1] for step in one[:-1]] == [batch_size] * (per_pass - 1)
+        for rows in np.concatenate(one, axis=1):
+            np.testing.assert_array_equal(np.sort(rows), np.arange(n))
+
+
+def test_the_group_changes_no_order():
+    found = [steps(25, 4, 2, group) for group in (1, 2, 7, 50)]
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_every_order_differs():
+    one, another = steps(40, 40, n_critic=2)
+    orders = [*one, *another, *steps(40, 40, order=(2, 0), passes=1)[0]]
+    assert len({tuple(order) for order in orders}) == 5
+    # As many draws later, the next pass: 1 step of 2 phases.
+    np.testing.assert_array_equal(steps(40, 40)[1], steps(40, 40, order=(1, 2))[0])
+
+
+def test_without_shuffling():
+    for step, rows in zip(
+        steps(10, 4, 2, shuffle=False), [(0, 4), (4, 8), (8, 10)] * 2, strict=True
+    ):
+        np.testing.assert_array_equal(step, [range(*rows)] * 2)
+
+
+class Batches(keras.callbacks.Callback):
+    """Notes steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(batch)
+        assert np.isfinite(float(logs["generator_loss"]))
+
+
+class Calls:
+    """How many steps each call ran."""
+
+    def __init__(self, gan):
+        self.gan, self.sizes, self.rows = gan, [], []
+        self.own = gan._resident._function
+        gan._resident._function = self.look
+
+    def look(self, images, rows):
+        self.sizes.append(len(rows))
+        self.rows.append(rows.numpy())
+        return self.own(images, rows)
+
+
+def test_steps_in_a_call(monkeypatch):
+    monkeypatch.setattr(resident_images, "IMAGES", 3 * BATCH)
+    calls = Calls(compiled())
+    calls.gan.fit(images(5 * BATCH + 1), batch_size=BATCH, epochs=2, verbose=0)
+    assert calls.sizes == [3, 2, 1] * 2  # the last on one image
+    calls = Calls(compiled())
+    calls.gan.fit(images(2 * BATCH), batch_size=BATCH, verbose=0)
+    assert calls.sizes == [2]
+
+
+def test_the_same_bits_as_step_by_step():
+    found = []
+    for arguments in ({}, {"steps_per_execution": 1}, {"steps_per_execution": 4}):
+        gan = compiled(**arguments)
+        gan.fit(images(30), batch_size=BATCH, epochs=2, verbose=0)
+        found.append(weights(gan))
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
+def test_who_looks_at_batches_sees_each():
+    gan, seen, other = compiled(), Batches(), compiled()
+    gan.fit(images(22), batch_size=BATCH, verbose=0, callbacks=[seen])
+    other.fit(images(22), batch_size=BATCH, verbose=0)
+    assert seen.steps == [0, 1, 2, 3, 4, 5] and gan.steps_per_execution == 1
+    np.testing.assert_array_equal(weights(gan), weights(other))
+
+
+def test_steps_of_stock_operations_come_one_by_one():
+    calls = Calls(compiled(nets=networks(dropout=0.2)))
+    calls.gan.fit(images(12), batch_size=BATCH, verbose=0)
+    assert calls.sizes == [1, 1, 1]
+
+
+def test_steps_per_epoch_goes_through_the_images():
+    calls, whole = Calls(compiled()), Calls(compiled())
+    for _ in range(2):  # 3 epochs of 4 steps: 2 passes of 6
+        calls.gan.fit(images(22), batch_size=BATCH, steps_per_epoch=4, epochs=2, verbose=0)
+    calls.gan.fit(images(22), batch_size=BATCH, steps_per_epoch=4, epochs=2, verbose=0)
+    whole.gan.fit(images(22), batch_size=BATCH, epochs=4, verbose=0)
+    rows = [step for block in whole.rows for step in block]
+    assert len(calls.rows) == 24 == len(rows)
+    for a, b in zip(calls.rows, rows, strict=True):
+        np.testing.assert_array_equal(a[0], b)
+
+
+def test_steps_per_epoch_may_be_the_whole_epoch():
+    calls = Calls(compiled())
+    history = calls.gan.fit(images(22), batch_size=BATCH, steps_per_epoch=6, epochs=2, verbose=0)
+    assert len(history.epoch) == 2 and calls.sizes == [5, 1] * 2
+
+
+def test_another_fit_has_another_order():
+    calls = Calls(compiled())
+    for _ in range(2):
+        calls.gan.fit(images(20), batch_size=20, verbose=0)
+    assert (calls.rows[0] != calls.rows[1]).any()
+
+
+def test_other_images_are_seen():
+    """Nothing of the first images stays in what was traced for them."""
+    gan, other = compiled(), compiled()
+    gan.fit(images(20), shuffle=False, verbose=0)
+    other.fit(images(20), shuffle=False, verbose=0)
+    gan.fit(images(33, seed=1), shuffle=False, verbose=0)
+    other.fit(images(33, seed=2), shuffle=False, verbose=0)
+    assert (weights(gan) != weights(other)).any()
+
+
+def test_what_comes_after_runs_as_before():
+    gan = compiled()
+    gan.fit(images(20), batch_size=BATCH, verbose=0)
+    assert gan.steps_per_execution == 1 and gan.train_function is None
