@@ -208,7 +208,7 @@ class GAN(keras.Model):
                 self.discriminator_optimizer,
             ),
         )
-        return players.players("gan_step", *pairs)[1]
+        return players.why_not("gan_step", *pairs)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model, as `keras.Model.fit` does.

@@ -2,7 +2,7 @@
 
 import numbers
 
-from fastgen.ops import adversary, network, players
+from fastgen.ops import adversary, players
 
 
 def build(optimizer, model):
@@ -13,12 +13,7 @@ def build(optimizer, model):
     """
     if optimizer.built and not optimizer._trainable_variables:
         optimizer.built = False  # by a step of a model that was frozen; there is nothing to lose
-    try:
-        players.build(optimizer, adversary.weights(model))
-    except network.NotDense as reason:
-        raise ValueError(
-            f"GAN: compile needs an optimizer of its own for {model.name!r}. Received: {reason}"
-        ) from None
+    players.build("GAN", optimizer, adversary.weights(model))
     if optimizer.use_ema:
         raise ValueError(
             "GAN: the optimizers must not keep moving averages. "

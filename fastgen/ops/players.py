@@ -88,14 +88,26 @@ def players(op, *pairs):
 
     The op is None where stock operations are to be used.
     """
-    try:
-        found, obstacle = [Player(op, *pair) for pair in pairs], None
-    except network.NotDense as reason:
-        found, obstacle = [], str(reason)
-    if found:
-        obstacle = _obstacle(found)
+    found, obstacle = _find(op, pairs)
     dtype = found[0].dtype if found else tf.as_dtype(pairs[0][0].variable_dtype)
     return found, dispatch.fused_op(op, dtype, obstacle=obstacle)
+
+
+def why_not(op, *pairs):
+    """Why the op's kernel does not take `(model, optimizer)` pairs; None where it does."""
+    found, obstacle = _find(op, pairs)
+    if obstacle:
+        return obstacle
+    choice = dispatch.choose(op, found[0].dtype.name)
+    return None if choice.path == dispatch.FUSED else choice.why
+
+
+def _find(op, pairs):
+    try:
+        found = [Player(op, *pair) for pair in pairs]
+    except network.NotDense as reason:
+        return [], str(reason)
+    return found, _obstacle(found)
 
 
 def _obstacle(found):

@@ -50,10 +50,6 @@ class FusedUpdate:
         # As Keras, but by a class that pickle finds under its name.
         return keras.optimizers.Optimizer._unpickle_model, super().__reduce__()[1]
 
-    def steps_in_a_kernel(self):
-        """Whether an op that applies the rule itself does what this optimizer does."""
-        return not _overridden(type(self))
-
     def _rule(self):
         """The rule's arguments for `ops.optimizer_update`; `slots`: place → list of variables."""
         raise NotImplementedError
