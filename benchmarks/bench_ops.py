@@ -5,18 +5,11 @@ import pytest
 
 from benchmarks import c_abi, memory, providers
 from benchmarks.cases import cases
-from benchmarks.measure import ROUNDS, Rounds, contenders, quantiles, ratio
+from benchmarks.measure import ROUNDS, Rounds, contenders, quantiles, rates_of, ratio
 
 
 def parameters(*measures):
     return pytest.mark.parametrize("case", cases(*measures), ids=lambda case: case.name)
-
-
-def rates_of(case, seconds):
-    """Bytes and floating-point operations a second, by the name of their ceiling."""
-    work = {"triad": case.bytes_per_element, "fma": case.flops_per_element}
-    size = np.prod(case.shape)
-    return {name: size * per_element / seconds for name, per_element in work.items() if per_element}
 
 
 @parameters("graph", "call")

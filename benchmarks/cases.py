@@ -3,19 +3,44 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+from benchmarks.gan import DISCRIMINATOR, GENERATOR, flops
+
 STOCK = ("eager", "keras", "keras_xla")
 PEERS = ("torch", "torch_compile", "jax")
 # Inside a graph there is no eager row: it would be the row "a call" again.
 COMPILED = (*STOCK[1:], *PEERS)
 # torch.compile has nothing to fuse with a product on a CPU.
 PRODUCTS = (*STOCK[1:], "torch", "jax")
+# A GAN's steps one by one, and as many in a call as ours.
+STEPS, SCANS = (*STOCK[1:], "torch", "jax"), ("keras_scan", "keras_xla_scan", "jax_scan")
 # The variables of the book's dense GAN: generator and discriminator.
 GAN = tuple(
     shape
-    for sizes in ((30, 100, 150, 784), (784, 150, 100, 1))
+    for sizes in (GENERATOR, DISCRIMINATOR)
     for inputs, units in pairwise(sizes)
     for shape in ((inputs, units), (units,))
 )
+GAN_STEPS, D_STEPS = ("loop", *STEPS, "torch_compile", *SCANS), (*STEPS, *SCANS)
+# Figure, at least, at most, stretch.
+GAN_BARS = {
+    32: (
+        ("loop", 12),
+        ("keras", 2.5, None, 3),
+        ("keras_xla", 2.5, None, 3),
+        ("torch", 1.5, None, 1.8),
+        ("jax", 1.5, None, 1.8),
+    ),
+    256: (
+        ("loop", 4),
+        ("keras", 1.8),
+        ("keras_xla", 1.8),
+        ("torch", 1.4),
+        ("jax", 1.4),
+        ("fma", 0.6),
+    ),
+}
+GAN_CALL_BARS = {32: (("loop", 8), ("jax", 1.2))}
+D_BARS = {32: (("stock", 3),), 256: (("stock", 2),)}
 
 
 @dataclass(frozen=True)
@@ -45,8 +70,9 @@ class Case:
     the seconds that fastgen adds to TensorFlow's own import; "fit" trains a model for an epoch of
     `iterations` steps of `shape` images, "generate" draws `shape` images from it. `operation` names
     an entry of operations.py: inputs, float64 reference and check. "update" times
-    optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. `iterations`
-    are those of one timed run;
+    optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. "step" times
+    `operation` of the book's GAN, see gan.py, on batches of `shape`, `per_call` steps in each of
+    our calls; "sweep" the same of ours alone. `iterations` are those of one timed run;
     `bytes_per_element` and `flops_per_element` count by the product of `shape`. `forced` times our
     kernel where dispatch would take stock ops, because they are faster.
     """
@@ -59,6 +85,7 @@ class Case:
     dtype: str = "float32"
     providers: tuple = COMPILED
     iterations: int = 1
+    per_call: int = 1
     rounds: int = 24
     forced: bool = False
     bytes_per_element: int = 0
@@ -266,6 +293,45 @@ CASES = (
             ("nadam", "Nadam", "268k", "12 tensors, 270k parameters", GAN, 100),
             ("adam", "Adam", "10m", "1 tensor, 10M parameters", ((10_000_000,),), 4),
         )
+    ),
+    *(
+        Case(
+            f"{operation}_{batch}{name}",
+            f"{title}, batch {batch}, {words}",
+            "step",
+            operation=operation,
+            shape=(batch,),
+            providers=providers,
+            iterations=16,
+            per_call=per_call,
+            rounds=20,
+            flops_per_element=flops(operation),
+            bars=tuple(Bar(*bar) for bar in bars),
+        )
+        for operation, title, name, words, per_call, providers, bars_by_batch in (
+            ("gan_step", "GAN step", "", "16 a call", 16, GAN_STEPS, GAN_BARS),
+            ("gan_step", "GAN step", "_call", "1 a call", 1, ("loop", *STEPS), GAN_CALL_BARS),
+            ("discriminator_update", "update of D", "", "16 a call", 16, D_STEPS, D_BARS),
+            ("discriminator_update", "update of D", "_call", "1 a call", 1, STEPS, {}),
+        )
+        for batch in (32, 256)
+        for bars in [bars_by_batch.get(batch, ())]
+    ),
+    *(
+        Case(
+            f"gan_step_sweep_{batch}",
+            f"GAN step, batch {batch}",
+            "sweep",
+            operation="gan_step",
+            shape=(batch,),
+            providers=(),
+            # Some 10 ms a call.
+            iterations=-(-512 // batch),
+            per_call=-(-512 // batch),
+            rounds=12,
+            flops_per_element=flops("gan_step"),
+        )
+        for batch in (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
     ),
     Case(
         "vae_fit_32",

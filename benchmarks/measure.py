@@ -21,6 +21,13 @@ def ratio(ours, theirs):
     return quantiles(np.divide(theirs, ours))
 
 
+def rates_of(case, seconds):
+    """Bytes and floating-point operations a second, by the name of their ceiling."""
+    work = {"triad": case.bytes_per_element, "fma": case.flops_per_element}
+    size = np.prod(case.shape)
+    return {name: size * per_element / seconds for name, per_element in work.items() if per_element}
+
+
 class Contender:
     """A provider made ready for one case."""
 

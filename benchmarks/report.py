@@ -19,10 +19,14 @@ NAMES = {
     "fused": "fastgen",
     "keras": "Keras",
     "keras_xla": "Keras XLA",
+    "keras_scan": "Keras, as many a call",
+    "keras_xla_scan": "Keras XLA, as many a call",
+    "loop": "the book's loop",
     "eager": "eager",
     "torch": "PyTorch",
     "torch_compile": "torch.compile",
     "jax": "JAX",
+    "jax_scan": "JAX, as many a call",
     "stock": "Keras with or without XLA",
 }
 GREEN, GREY, RED = "#0b6e4f", "#9aa5b1", "#c1121f"
@@ -68,8 +72,16 @@ def is_model(row):
     return row["measure"] in ("fit", "generate")
 
 
+def is_step(row):
+    return row["measure"] == "step"
+
+
+def is_sweep(row):
+    return row["measure"] == "sweep"
+
+
 def is_timed(row):
-    return is_op(row) or is_update(row) or is_model(row)
+    return is_op(row) or is_update(row) or is_step(row) or is_model(row)
 
 
 def op_table(rows):
@@ -81,6 +93,29 @@ def op_table(rows):
         cells = [time_cell(row, name) for name in shown]
         place = f"{row['title']}, {PLACES[row['measure']]}"
         lines.append([place, *cells, share(row["figures"]), verdict(row)])
+    return markdown(lines)
+
+
+def step_table(rows):
+    """A line per kind of step of a GAN, as above."""
+    shown = providers_of(rows)
+    header = ["the book's GAN, float32", *(NAMES[name] for name in shown), "share", "bars"]
+    lines = [header, ["---"] * len(header)]
+    for row in rows:
+        cells = [time_cell(row, name) for name in shown]
+        lines.append([row["title"], *cells, share(row["figures"]), verdict(row)])
+    return markdown(lines)
+
+
+def sweep_table(rows):
+    """A line per size of batch: our time, alone."""
+    header = ["the book's GAN, float32, fastgen", "a step", "an image", "GFLOP/s", "share"]
+    lines = [header, ["---"] * len(header)]
+    for row in rows:
+        seconds = row["seconds"]["fused"]["median"]
+        rate = f"{row['per_second']['fma']['median'] / 1e9:.0f}"
+        each = duration(seconds / row["shape"][0])
+        lines.append([row["title"], time_cell(row, "fused"), each, rate, share(row["figures"])])
     return markdown(lines)
 
 
@@ -166,8 +201,14 @@ def caption(results):
 
 def table(results):
     rows = results["rows"]
-    kinds = {is_op: op_table, is_update: update_table, is_model: model_table}
-    kinds[lambda row: not is_timed(row)] = other_table
+    kinds = {
+        is_op: op_table,
+        is_update: update_table,
+        is_step: step_table,
+        is_sweep: sweep_table,
+        is_model: model_table,
+        lambda row: not (is_timed(row) or is_sweep(row)): other_table,
+    }
     chosen = [(make, [row for row in rows if kind(row)]) for kind, make in kinds.items()]
     tables = [make(rows) for make, rows in chosen if rows]
     return "\n\n".join([*tables, caption(results)])

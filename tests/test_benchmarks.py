@@ -16,7 +16,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import bench_ops, c_abi, measure, providers, report, results, trainers, updates, vae
+from benchmarks import (
+    adversaries,
+    bench_ops,
+    c_abi,
+    measure,
+    providers,
+    report,
+    results,
+    trainers,
+    updates,
+    vae,
+)
 from benchmarks.cases import CASES, PEERS, STOCK, Bar, Case
 from benchmarks.operations import CORRUPTION, OPERATIONS
 
@@ -36,11 +47,12 @@ def test_names_of_the_cases_are_unique():
 
 @pytest.mark.parametrize("case", CASES, ids=ids)
 def test_case_is_well_formed(case):
-    known = {"fused", *STOCK, *PEERS}
+    known = {"fused", *STOCK, *PEERS, *adversaries.MODULES}
     assert set(case.providers) <= known - {"fused"}
     of_ops, of_models = {"graph", "call", "memory", "growth"}, {"fit", "generate", "import"}
-    assert case.measure in {*of_ops, *of_models, "update"}
-    operations = {"update": updates.RULES, **dict.fromkeys(of_ops, OPERATIONS)}
+    of_gan = dict.fromkeys(("step", "sweep"), ("gan_step", "discriminator_update"))
+    assert case.measure in {*of_ops, *of_models, *of_gan, "update"}
+    operations = {"update": updates.RULES, **of_gan, **dict.fromkeys(of_ops, OPERATIONS)}
     assert case.operation in operations.get(case.measure, [""])
     measured = {"stock", "triad", "fma", "memory", "growth", "seconds", *case.providers}
     for bar in case.bars:
