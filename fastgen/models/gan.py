@@ -76,7 +76,7 @@ class GAN(keras.Model):
         self.noise = keras.random.SeedGenerator(seed)
         self.telemetry = Telemetry()
         self._images = None
-        self.build(generator.input_shape)
+        self(keras.Input(generator.input_shape[1:]))  # so that it can be exported
 
     def call(self, codings, training=None):
         """Images of codings."""

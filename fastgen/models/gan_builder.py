@@ -88,12 +88,12 @@ def dcgan(
     Example:
     >>> import numpy as np
     >>> import fastgen
-    >>> gan = fastgen.models.dcgan(2, (8, 8), filters=(2, 4), seed=1)
+    >>> gan = fastgen.models.dcgan(2, (4, 4), filters=(3,), seed=1)
     >>> gan.compile(batch_norm="book")
-    >>> images = np.random.default_rng(1).random((32, 8, 8)) * 2 - 1
+    >>> images = np.random.default_rng(1).random((32, 4, 4)) * 2 - 1
     >>> history = gan.fit(images, verbose=0)
     >>> gan.generate(3, seed=1).shape
-    (3, 8, 8)
+    (3, 4, 4)
 
     Args:
         codings: integer ≥ 1.

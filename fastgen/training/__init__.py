@@ -7,6 +7,7 @@ native.require_tensorflow("fastgen.training")
 from fastgen.training.active_units import ActiveUnits  # noqa: E402
 from fastgen.training.batches import batches, steps_per_epoch  # noqa: E402
 from fastgen.training.checkpoint import Checkpoints  # noqa: E402
+from fastgen.training.gan import train_gan  # noqa: E402
 from fastgen.training.run import Run, load_model  # noqa: E402
 from fastgen.training.settings import VAESettings  # noqa: E402
 from fastgen.training.vae import train_vae  # noqa: E402
@@ -19,5 +20,6 @@ __all__ = [
     "batches",
     "load_model",
     "steps_per_epoch",
+    "train_gan",
     "train_vae",
 ]

@@ -20,13 +20,11 @@ def networks(batch_norm=False, dropout=0.0, dtype="float32"):
     numbers = np.random.default_rng(SEED)
 
     def dense(units, activation):
-        initializer = keras.initializers.GlorotUniform(int(numbers.integers(2**31)))
+        initializers = [keras.initializers.RandomUniform(-0.5, 0.5, int(numbers.integers(2**31)))]
+        kernel, bias = initializers * 2
         return keras.layers.Dense(
-            units, activation, kernel_initializer=initializer, bias_initializer=initializer_of_bias
+            units, activation, kernel_initializer=kernel, bias_initializer=bias
         )
-
-    def initializer_of_bias(shape, dtype=None):
-        return np.linspace(-0.1, 0.1, shape[0]).astype(dtype or "float32")
 
     def norm():
         return [keras.layers.BatchNormalization(momentum=0.9)] if batch_norm else []
@@ -65,7 +63,7 @@ def weights(model):
     """Everything that a training moves but noise, as one vector."""
     found = [v for m in (model.generator, model.discriminator) for v in m.weights]
     found += [v for x in model.optimizers for v in x.variables]
-    return np.concatenate([np.ravel(np.asarray(v, "float64")) for v in found])
+    return np.concatenate([np.ravel(v.numpy().astype("float64")) for v in found])
 
 
 def book_networks(**arguments):

@@ -116,7 +116,7 @@ def toggled(gan, when, x):
         ("before", {}),
         ("between", {}),
         ("whole", {}),
-        ("before", {"batch_norm": True, "dropout": 0.5}),
+        pytest.param("before", {"batch_norm": True, "dropout": 0.5}, marks=pytest.mark.slow),
     ],
 )
 def test_what_is_trainable_changes_nothing(when, nets):
@@ -204,6 +204,7 @@ def test_eagerly():
     np.testing.assert_array_equal(weights(gan), weights(other))
 
 
+@pytest.mark.slow
 def test_stock_steps_in_one_call():
     found = []
     for steps in (1, 3):
