@@ -32,11 +32,13 @@ _MODULES = (
     "plots",
     "regularizers",
     "training",
+    "verification",
 )
 _FUNCTIONS = {
     "GAN": "models",
     "convert": "conversion",
     "doctor": "diagnosis",
+    "parity": "verification",
     "portable": "dispatch",
     "stats": "dispatch",
     "train_gan": "training",

@@ -21,7 +21,7 @@ ROOMS = """
     ops
     layers losses optimizers regularizers
     conversion models
-    evaluation plots profile training
+    evaluation plots profile training verification
     demo
     cli
 """

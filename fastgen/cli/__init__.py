@@ -10,6 +10,7 @@ from fastgen.cli.demo import demo
 from fastgen.cli.errors import OneLineErrors, check_backend, one_line_errors
 from fastgen.cli.evaluate import evaluate
 from fastgen.cli.generate import interpolate, sample
+from fastgen.cli.parity import parity
 from fastgen.cli.train import train
 
 __all__ = ["app", "main"]
@@ -57,5 +58,5 @@ def doctor():
 
 app.command()(demo)
 app.add_typer(train, name="train")
-for command in (sample, interpolate, evaluate):
+for command in (sample, interpolate, evaluate, parity):
     app.command()(command)

@@ -72,6 +72,11 @@ def weights(model):
     return list(found.values())
 
 
+def dtype(model):
+    """Of its weights, in which images and noise are made; layers cast them where they wish."""
+    return tf.as_dtype(weights(model)[0].dtype)
+
+
 def descend(op, tape, loss, model, optimizer, phase="the loss is not finite: nothing was updated"):
     """One step of the optimizer for all of a model's weights; the norm of the gradients.
 

@@ -125,7 +125,7 @@ def _fused(op, player, real, fake, targets):
 def composite(op, discriminator, optimizer, real, fake, targets, **phase):
     """The update in stock operations; the telemetry as a vector."""
     counts = tf.shape(real)[0], tf.shape(fake)[0]
-    dtype = discriminator.compute_dtype
+    dtype = adversary.dtype(discriminator)
     images = tf.concat([adversary.unit_range(real, dtype), adversary.unit_range(fake, dtype)], 0)
     if targets is None:
         targets = tf.concat([tf.ones(counts[:1]), tf.zeros(counts[1:])], 0)

@@ -184,7 +184,7 @@ class Composite:
     def imagine(self, rows, seed, training=True):
         """The generator's images for a seed."""
         shape = (tf.shape(rows)[1], *self.generator.input_shape[1:])
-        noise = tf.random.stateless_normal(shape, seed, dtype=self.generator.compute_dtype)
+        noise = tf.random.stateless_normal(shape, seed, dtype=adversary.dtype(self.generator))
         with normalizing(self.generator):
             return self.generator(noise, training=training)
 

@@ -13,6 +13,7 @@ import fastgen.regularizers
 OTHERS = [
     fastgen.convert,
     fastgen.doctor,
+    fastgen.parity,
     fastgen.portable,
     fastgen.stats,
     fastgen.interrupt.StopOnInterrupt,

@@ -1,0 +1,136 @@
+"""What parity compares: models that take the same steps, each with all the numbers they write."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from fastgen import ops
+from fastgen.ops import network
+from fastgen.verification.twins import copy_of, optimizer_like
+
+
+class Trained:
+    """A compiled model, trained by `train_on_batch`."""
+
+    losses = ("loss",)
+
+    def __init__(self, model):
+        self.model = model
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self.weights = [v.value for v in model.trainable_variables]
+        others = (*model.non_trainable_variables, *model.optimizer.variables)
+        self.state = [*self.weights, *(v.value for v in others)]
+        self.optimizers = [model.optimizer]
+
+    def copy(self, **how):
+        """A new side: see `twins.copy_of`."""
+        return Trained(copy_of(self.model, **how))
+
+    def step(self, images, seeds):
+        """Train on a batch; the losses."""
+        x, y = images if isinstance(images, tuple) else (images, images)
+        logs = self.model.train_on_batch(x, y, return_dict=True)
+        return [float(logs["loss"])]
+
+
+class Pair:
+    """Generator and discriminator, trained by `fastgen.ops.gan_step` or by stock operations."""
+
+    losses = ("D loss", "G loss")
+
+    def __init__(self, networks, optimizers, stock=False, jit_compile=False):
+        self.networks, self.optimizers, self.stock = networks, optimizers, stock
+        for model, optimizer in zip(networks, optimizers, strict=True):
+            if not optimizer.built:
+                optimizer.build(_weights(model))
+        self.weights = [v.value for m in networks for v in _weights(m)]
+        others = [v.value for m in networks for v in m.non_trainable_variables]
+        known = {id(v) for v in self.weights}
+        others = [v for v in others if id(v) not in known]
+        slots = [v.value for optimizer in optimizers for v in optimizer.variables]
+        self.state = [*self.weights, *others, *slots]
+        step = _stock_step if stock else _gan_step
+        self.run = tf.function(
+            functools.partial(step, networks, optimizers),
+            autograph=False,
+            jit_compile=jit_compile,
+        )
+
+    def copy(self, *, stock=False, dtype=None, jit_compile=False):
+        """A new side: see `twins.copy_of`."""
+        networks = [copy_of(m, stock=stock, dtype=dtype) for m in self.networks]
+        optimizers = [optimizer_like(o, stock) for o in self.optimizers]
+        return Pair(networks, optimizers, stock, jit_compile)
+
+    def step(self, images, seeds):
+        """Train on a batch; the losses."""
+        dtype = self.weights[0].dtype
+        images = tf.cast(images, dtype)
+        if self.stock:  # the noise of a compiled function would be XLA's
+            shape = (len(images), *self.networks[0].input_shape[1:])
+            seeds = [tf.random.stateless_normal(shape, seed, dtype=dtype) for seed in seeds]
+        return [float(x) for x in self.run(images, seeds)]
+
+
+def _weights(model):
+    return [v for layer in model._flatten_layers() for v in layer._trainable_variables]
+
+
+def _gan_step(networks, optimizers, images, seeds):
+    rows = tf.range(tf.shape(images)[0])[None, None]
+    telemetry = ops.gan_step(*networks, *optimizers, images, rows, seeds[None])
+    return [telemetry[f"{name}_loss"][0] for name in ("discriminator", "generator")]
+
+
+def _stock_step(networks, optimizers, images, noise):
+    generator, discriminator = networks
+    bce = keras.losses.BinaryCrossentropy(
+        not network.ends_in_sigmoid(discriminator), dtype=images.dtype.name
+    )
+
+    def judged(images, *labels):
+        found = discriminator(images, training=True)
+        counts = tf.shape(found)[0] // len(labels)
+        targets = tf.repeat(tf.constant(labels, found.dtype), counts)
+        return bce(tf.reshape(targets, tf.shape(found)), found)
+
+    fake = generator(noise[0], training=True)
+    with tf.GradientTape() as tape:
+        loss = judged(tf.concat([images, fake], 0), 1, 0)
+    _descend(tape, loss, discriminator, optimizers[1])
+    with tf.GradientTape() as tape:
+        generator_loss = judged(generator(noise[1], training=True), 1)
+    _descend(tape, generator_loss, generator, optimizers[0])
+    return loss, generator_loss
+
+
+def _descend(tape, loss, model, optimizer):
+    weights = _weights(model)
+    optimizer.apply(tape.gradient(loss, [v.value for v in weights]), weights)
+
+
+def side_of(op, model):
+    """The side of a model, a pair of networks, or a GAN.
+
+    Raises:
+        TypeError: if it is none of them.
+    """
+    if isinstance(model, tuple):
+        return Pair(*model)
+    parts = [getattr(model, name, None) for name in ("generator", "discriminator")]
+    if all(isinstance(x, keras.Model) for x in parts):
+        return Pair(parts, (model.generator_optimizer, model.discriminator_optimizer))
+    compiled = getattr(model, "compiled", False) and getattr(model, "optimizer", None)
+    parts = model.layers if isinstance(model, keras.Sequential) else ()
+    if len(parts) == 2 and all(isinstance(x, keras.Model) for x in parts):  # as in the book
+        discriminator = getattr(parts[1], "optimizer", None)
+        if compiled and discriminator:
+            return Pair(parts, (model.optimizer, discriminator))
+    elif compiled:
+        return Trained(model)
+    raise TypeError(
+        f"{op}: model must be a compiled Keras model, a GAN, or ((generator, discriminator), "
+        f"(generator_optimizer, discriminator_optimizer)). Received: {model!r}"
+    )

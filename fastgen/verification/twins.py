@@ -1,0 +1,78 @@
+"""Copies of models that train alike: with stock layers and optimizers, in another dtype."""
+
+import contextlib
+
+import keras
+
+from fastgen.optimizers.stock import CLASSES
+
+
+def copy_of(model, *, stock=False, dtype=None, **compile_more):
+    """A copy with the same weights, compiled alike where the model is.
+
+    Args:
+        model: functional or Sequential Keras model.
+        stock: whether `FusedDense` becomes `Dense`, and our optimizers Keras' own.
+        dtype: of the copy, by default that of the model.
+        **compile_more: arguments of `compile` in place of the model's.
+    """
+
+    def clone(layer):
+        config = _in_dtype(layer.get_config(), dtype)
+        cls = keras.layers.Dense if stock and _is_dense(layer) else type(layer)
+        return cls.from_config(config)
+
+    with _policy(dtype):
+        given = {} if dtype is None else {"input_tensors": _inputs(model, dtype)}
+        copy = keras.models.clone_model(model, clone_function=clone, **given)
+    copy.set_weights(model.get_weights())
+    if getattr(model, "compiled", False):
+        config = _in_dtype(model.get_compile_config(), dtype) | compile_more
+        config["optimizer"] = optimizer_like(model.optimizer, stock)
+        copy.compile(
+            **{name: keras.saving.deserialize_keras_object(x) for name, x in config.items()}
+        )
+    return copy
+
+
+def optimizer_like(optimizer, stock=False):
+    """A new optimizer with the same config; Keras' own class if `stock`."""
+    cls = type(optimizer)
+    if stock and cls in CLASSES.values():
+        cls = getattr(keras.optimizers, cls.__name__)
+    new = cls.from_config(optimizer.get_config())
+    for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
+        if hasattr(optimizer, name):
+            setattr(new, name, getattr(optimizer, name))
+    return new
+
+
+def _inputs(model, dtype):
+    """Inputs for a copy: Keras would give it those of the model's dtype."""
+    made = [keras.Input(batch_shape=x.shape, dtype=dtype) for x in model.inputs]
+    return made[0] if len(made) == 1 else made
+
+
+@contextlib.contextmanager
+def _policy(dtype):
+    """Models built inside are of that dtype: those of another one would cast their inputs."""
+    before = keras.config.dtype_policy()
+    try:
+        if dtype is not None:
+            keras.config.set_dtype_policy(dtype)
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _is_dense(layer):
+    return getattr(layer, "fused_ops", ()) == ("dense",)
+
+
+def _in_dtype(config, dtype):
+    """A config whose layers and losses are of another dtype."""
+    if dtype is None or not isinstance(config, (dict, list, tuple)):
+        return config
+    if not isinstance(config, dict):
+        return type(config)(_in_dtype(x, dtype) for x in config)
+    return {k: dtype if k == "dtype" else _in_dtype(x, dtype) for k, x in config.items()}

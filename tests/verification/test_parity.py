@@ -1,0 +1,99 @@
+"""Parity finds twins that train alike, and those that do not."""
+
+import keras
+import numpy as np
+import pytest
+
+import fastgen
+from fastgen import verification
+from tests.ops import gan
+
+STEPS = 4
+
+
+def autoencoder(optimizer=fastgen.optimizers.Nadam, loss="binary_crossentropy"):
+    keras.utils.set_random_seed(0)
+    layers = [fastgen.layers.FusedDense(5, "selu"), fastgen.layers.FusedDense(12, "sigmoid")]
+    model = keras.Sequential([keras.Input((12,)), *layers])
+    model.compile(optimizer(), loss)
+    return model
+
+
+def images(*shape):
+    return np.random.default_rng(0).random((64, *shape)).astype("float32")
+
+
+def pair():
+    return gan.small("float32"), gan.optimizers(keras.optimizers.RMSprop)
+
+
+class WrongStep(keras.optimizers.RMSprop):
+    """Keeps a thousandth of each step."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, 0.999 * learning_rate)
+
+
+@pytest.mark.parametrize("book", [False, True])
+def test_gan(book, capsys):
+    networks, optimizers = pair()
+    model = tuple(networks), optimizers
+    if book:
+        model = keras.Sequential(networks)
+        networks[1].compile("rmsprop", "binary_crossentropy")
+        model.compile("rmsprop", "binary_crossentropy")
+    before = [m.get_weights() for m in networks]
+    forms = verification.FORMS[: 2 if book else 3]
+    found = fastgen.parity(model, data=images(3, 3), steps=STEPS, batch_size=8, forms=forms)
+    assert found.ok and len(found.rows) == STEPS * len(forms)
+    assert {row.form for row in found.rows} == set(forms)
+    for model, weights in zip(networks, before, strict=True):
+        for a, b in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert "within all bounds" in capsys.readouterr().out
+
+
+def test_a_wrong_reference_is_found(capsys):
+    networks, optimizers = pair()
+    reference = networks, (WrongStep(), WrongStep())
+    forms = ["teacher-forced", "float64"]
+    found = fastgen.parity(
+        (networks, optimizers), reference, images(3, 3), steps=STEPS, batch_size=8, forms=forms
+    )
+    assert not found.ok and not any(row.ok for row in found.rows)
+    assert "bounds are exceeded" in capsys.readouterr().out
+
+
+def test_autoencoder():
+    found = fastgen.parity(
+        autoencoder(), data=images(12), steps=STEPS, batch_size=8, forms=["teacher-forced"]
+    )
+    assert found.ok
+    (first, *_) = found.rows
+    assert first.losses == pytest.approx(first.reference_losses, rel=1e-5)
+
+
+def test_refused():
+    with pytest.raises(TypeError, match="parity: model must be a compiled Keras model"):
+        fastgen.parity(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]))
+    with pytest.raises(ValueError, match=r"forms must be some of .*Received: \['b'\]"):
+        fastgen.parity(autoencoder(), forms=["b"])
+    other = keras.Sequential([keras.Input((12,)), keras.layers.Dense(12)])
+    other.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="parity: reference must have weights of"):
+        fastgen.parity(autoencoder(), other)
+
+
+def test_command(monkeypatch):
+    from typer.testing import CliRunner
+
+    from fastgen.cli import app
+
+    for ok in (True, False):
+        rows = [verification.Row("float64", 0, [1.0], [1.0], 0.0, 1e-9, True)]
+        result = verification.Parity(["loss"], rows)
+        rows[0] = rows[0]._replace(difference=0.0 if ok else 1.0)
+        monkeypatch.setattr(fastgen, "parity", lambda *a, result=result, **k: result, raising=False)
+        arguments = ["parity", "--kind", "dense-gan", "--optimizer", "adam", "--steps", "2"]
+        assert CliRunner().invoke(app, arguments).exit_code == (0 if ok else 1)
+    assert CliRunner().invoke(app, ["parity", "--steps", "0"]).exit_code == 2
