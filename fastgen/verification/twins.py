@@ -28,10 +28,9 @@ def copy_of(model, *, stock=False, dtype=None, **compile_more):
     copy.set_weights(model.get_weights())
     if getattr(model, "compiled", False):
         config = _in_dtype(model.get_compile_config(), dtype) | compile_more
-        config["optimizer"] = optimizer_like(model.optimizer, stock)
-        copy.compile(
-            **{name: keras.saving.deserialize_keras_object(x) for name, x in config.items()}
-        )
+        del config["optimizer"]
+        arguments = {k: keras.saving.deserialize_keras_object(x) for k, x in config.items()}
+        copy.compile(optimizer=optimizer_like(model.optimizer, stock), **arguments)
     return copy
 
 

@@ -111,7 +111,7 @@ def raw(monkeypatch, fused):
         ({"rows": tf.ones([1, 0, 8], tf.int64)}, "seeds"),
         ({"generator_learning_rates": tf.ones([2], tf.float64)}, "learning_rates must be one"),
         ({"generator_numbers": tf.ones([2], tf.float64)}, "numbers must be 5"),
-        ({"generator_kernels": [0, 2, 5]}, "kernels must be matrices|a bias must"),
+        ({"generator_kernels": [0, 9]}, "kernels must be matrices"),
         ({"generator_kernels": [0]}, "must be as many"),
         ({"generator_biases": [1, 0]}, "a bias must have a number for every unit"),
         ({"discriminator_decayed": [True]}, "a slot of each kind and a decayed"),

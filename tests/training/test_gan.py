@@ -138,7 +138,7 @@ BCE = keras.losses.BinaryCrossentropy
 @pytest.mark.parametrize(
     "loss",
     ["bce", BCE(), [BCE()], keras.losses.binary_crossentropy, fastgen.losses.BinaryCrossentropy()],
-    ids=repr,
+    ids=["name", "loss", "list", "function", "ours"],
 )
 def test_names_of_the_loss(loss):
     with_loss = with_losses(loss)
