@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from fastgen.models.grouped_steps import watches
 
-# Steps in one call of the graph, and images in them at most: an epoch of the book's dense GAN on
-# 10,000 images takes TIME ms in calls of one step, and this. A call is short of 0.1 s.
+# Steps in one call of the graph, and images in them at most. Of the book's dense GAN at batch 32,
+# an epoch in calls of 16 and of 50 steps takes 0.48 and 0.37 of its time in calls of one; the
+# progress bar and Ctrl-C wait for a fraction of a second.
 STEPS, IMAGES = 50, 1600
 
 
