@@ -3,13 +3,8 @@
 import contextlib
 import itertools
 import json
-import os
 import re
-import runpy
-import subprocess
-import sys
 import time
-import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -380,29 +375,3 @@ def test_the_readme_shows_the_committed_results():
     text = report.block(found, report.RESULTS.with_suffix(".png"), report.README)
     readme = report.README.read_text(encoding="utf-8")
     assert readme == report.insert(readme, text), "benchmarks/report.py makes it anew"
-
-
-@pytest.mark.parametrize(
-    ("source", "only", "collected"),
-    [("TESTPATHS", False, "tests"), ("TESTPATHS", True, "benchmarks"), ("ARGS", True, "tests")],
-)
-def test_what_pytest_is_told_to_collect(source, only, collected):
-    source = pytest.Config.ArgsSource[source]
-    option = types.SimpleNamespace(benchmark_only=only)
-    config = types.SimpleNamespace(
-        option=option, args_source=source, args=["tests"], ArgsSource=pytest.Config.ArgsSource
-    )
-    runpy.run_path(str(ROOT / "conftest.py"))["pytest_configure"](config)
-    assert config.args == [collected]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("flags", "folder"), [([], "tests"), (["--benchmark-only"], "benchmarks")])
-def test_what_pytest_collects(flags, folder):
-    command = [sys.executable, "-m", "pytest", "-n", "0", "--collect-only", "-q", *flags]
-    # pytest-benchmark turns itself off where it sees that it is in a worker of pytest-xdist.
-    alone = {name: value for name, value in os.environ.items() if "XDIST" not in name}
-    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    folders = {line.partition("/")[0] for line in done.stdout.splitlines() if "::" in line}
-    assert folders == {folder}

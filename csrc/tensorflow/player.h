@@ -113,7 +113,7 @@ class PlayerInputs {
   fg_player player(const LockedVariables& all) {
     const double* const x = numbers_->flat<double>().data();
     fg_optimizer o = optimizer_;
-    o.learning_rate = rates_->flat<double>()(0);
+    if (rates_->NumElements()) o.learning_rate = rates_->flat<double>()(0);
     o.momentum = x[0], o.rho = x[1], o.epsilon = x[2], o.weight_decay = x[3], o.clip_at = x[4];
     o.iterations = all.at(first_).flat<int64_t>()(0);
     if (u_count_) {

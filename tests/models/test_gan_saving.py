@@ -201,7 +201,7 @@ def test_optimizers_of_something_else():
     with pytest.raises(ValueError, match="two optimizers"):
         compiled(generator_optimizer=one, discriminator_optimizer=one)
     gan = compiled()
-    with pytest.raises(ValueError, match="an optimizer of its own for 'generator'"):
+    with pytest.raises(ValueError, match="must be new, or built for all weights"):
         compiled(generator_optimizer=gan.generator_optimizer)
     with pytest.raises(ValueError, match="moving averages"):
         compiled(generator_optimizer=keras.optimizers.Adam(use_ema=True))
