@@ -121,7 +121,7 @@ def test_layer_does_what_the_regularizer_does(fused):
     x, results, weights = batch_of(64), [], None
     for hidden in (
         [dense("KLSparsity")],
-        [keras.layers.Dense(UNITS, "sigmoid"), layers.Sparsity(0.5, 0.1)],
+        [keras.layers.Dense(UNITS, "sigmoid"), layers.Sparsity(0.5, 0.1, name="sparsity")],
     ):
         model = keras.Sequential([keras.Input([3]), *hidden, keras.layers.Dense(3)])
         weights = weights or model.get_weights()
