@@ -20,7 +20,7 @@ GAN = tuple(
     for inputs, units in pairwise(sizes)
     for shape in ((inputs, units), (units,))
 )
-GAN_STEPS, D_STEPS = ("loop", *STEPS, "torch_compile", *SCANS), (*STEPS, *SCANS)
+GAN_STEPS, D_STEPS = ("loop", *STEPS, *SCANS), (*STEPS, *SCANS)
 # Figure, at least, at most, stretch.
 GAN_BARS = {
     32: (
