@@ -52,7 +52,7 @@ class Gan {
     for_noise<T>(philox, first, p.count * cols,
                  [&](int64_t i, auto eps, auto lanes) { store(noise, i, eps, lanes); });
     put_matrix(p, cols, noise_.data, net.values(0, p));
-    forward(net, p, 0, net.count());
+    forward(net, p);
   }
 
   int discriminate(const fg_threads* threads, int64_t step, int64_t i, double* telemetry) {
@@ -74,8 +74,7 @@ class Gan {
         imagine(p, seed);
         if (last) spread_.add(p, g_.net().values(g_.net().count(), p));
       }
-      d_.judge(p, targets && !real ? targets + batch : targets, real, 2 * batch,
-               {false, true, false});
+      d_.judge(p, targets && !real ? targets + batch : targets, real, 2 * batch, {true, false});
     });
     bool finite;
     const double rate = feed_.discriminator_rates[critic];
@@ -90,8 +89,8 @@ class Gan {
     parallel_for(threads, d_.cut().panels(0), cycles, [&](int64_t index) {
       const Panel p(d_.cut(), 0, index);
       imagine(p, seed);
-      d_.judge(p, nullptr, 1, batch, {false, false, true});
-      backward(g_.net(), p, {false, true, false});
+      d_.judge(p, nullptr, 1, batch, {false, true});
+      backward(g_.net(), p, {true, false});
     });
     const double loss = d_.sums(Discriminator<T>::kFake).loss / batch;
     if (!isfinite(loss)) return not_finite("generator", step);

@@ -42,12 +42,11 @@ class Discriminator {
 
   const Network<T>& net() const { return training_.net(); }
   const Cut& cut() const { return net().cut(); }
-  int64_t iterations() const { return training_.iterations(); }
 
   // A panel whose inputs lie in the network, forwards and backwards. targets: of the group's rows, or
   // NULL: `target` for all. The loss is the mean over `rows`.
   void judge(const Panel& p, const T* targets, T target, int64_t rows, const Backward& how) {
-    forward(net(), p, 0, net().count());
+    forward(net(), p);
     logit_losses(
         net(), p, T{1} / (T)rows,
         [&](int64_t r, auto lanes) {

@@ -31,11 +31,11 @@ void activate(const Layer<T>& layer, const Rows<T>& out, const Rows<T>* kept, in
   });
 }
 
-// The layers from `first` up to `end`, not including it.
+// From the inputs up.
 template <class T>
-void forward(const Network<T>& net, const Panel& p, int64_t first, int64_t end) {
+void forward(const Network<T>& net, const Panel& p) {
   const int64_t width = net.cut().width();
-  for (int64_t i = first; i < end; ++i) {
+  for (int64_t i = 0; i < net.count(); ++i) {
     const Layer<T> layer = net.layer(i);
     const Rows<T> x = net.values(i, p), y = net.values(i + 1, p), sums = net.sums(i, p);
     multiply_rows<T>(layer.lines_of_units(), layer.of.units, layer.of.inputs, {x.base, x.step}, y,
@@ -63,7 +63,6 @@ void through_activation(const Layer<T>& layer, const Rows<T>& saved, const Rows<
 
 // How far backward() goes.
 struct Backward {
-  bool of_sums;     // the slopes at the end are already those of the last layer's sums
   bool of_weights;  // leaves what the weights' gradients are made of
   bool to_inputs;   // down to the slopes of the first layer's inputs
 };
@@ -76,7 +75,7 @@ void backward(const Network<T>& net, const Panel& p, const Backward& how) {
   for (int64_t i = net.count() - 1; i >= 0; --i) {
     const Layer<T> layer = net.layer(i);
     const Rows<T> d = net.slopes(i + 1, p);
-    if (!(how.of_sums && i == net.count() - 1) && layer.of.activation != FG_LINEAR) {
+    if (layer.of.activation != FG_LINEAR) {
       const bool of_sums = fg_needs_input(layer.of.activation);
       through_activation(layer, of_sums ? net.sums(i, p) : net.values(i + 1, p), d, width);
     }

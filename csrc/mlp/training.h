@@ -83,7 +83,6 @@ class Training {
     optimizer_.iterations += code == FG_OK && applied;
     return code;
   }
-  int64_t iterations() const { return optimizer_.iterations; }
 
  private:
   static int64_t padded(int64_t size) { return (size + 15) / 16 * 16; }

@@ -79,7 +79,7 @@ class Update {
   bool tied(int64_t i, int64_t j) const {
     return layer(i).kernel.variable == layer(j).kernel.variable;
   }
-  // Calls take(part) for all; the largest layers' first.
+  // Calls take(part) for all, layer by layer.
   template <class Take>
   int64_t parts(const Take& take) const {
     int64_t count = 0;

@@ -95,6 +95,11 @@ class PlayerInputs {
         u_count_ != (optimizer_.rule == FG_NADAM)) {
       return fault("every variable must have a slot of each kind and a decayed");
     }
+    if (u_count_) {
+      const Tensor& u = all.at(u_product());
+      const bool real = u.dtype() == tensorflow::DT_FLOAT || u.dtype() == tensorflow::DT_DOUBLE;
+      if (!real || u.NumElements() != 1) return fault("u_product must be one real number");
+    }
     for (int i = 0; i < count_; ++i) {
       const Tensor& x = variable(all, i);
       if (x.dtype() != dtype) return fault("variables must have the dtype of the network");
@@ -117,7 +122,7 @@ class PlayerInputs {
     o.momentum = x[0], o.rho = x[1], o.epsilon = x[2], o.weight_decay = x[3], o.clip_at = x[4];
     o.iterations = all.at(first_).flat<int64_t>()(0);
     if (u_count_) {
-      const Tensor& u = all.at(first_ + 1 + count_ + slot_count_);
+      const Tensor& u = all.at(u_product());
       o.u_product = u.data(), o.u_product_dtype = code_of(u.dtype());
     }
     layers_.clear();
@@ -145,6 +150,7 @@ class PlayerInputs {
   }
 
   const Tensor& variable(const LockedVariables& all, int i) const { return all.at(first_ + 1 + i); }
+  int u_product() const { return first_ + 1 + count_ + slot_count_; }
   int slot_of(int i, int kind) const { return first_ + 1 + count_ + kind * count_ + i; }
 
   absl::Status check_layers(const LockedVariables& all) const {

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from fastgen import ops
 from fastgen.ops import network
+from fastgen.ops.adversary import weights
 from fastgen.verification.twins import copy_of, optimizer_like
 
 
@@ -44,8 +45,8 @@ class Pair:
         self.networks, self.optimizers, self.stock = networks, optimizers, stock
         for model, optimizer in zip(networks, optimizers, strict=True):
             if not optimizer.built:
-                optimizer.build(_weights(model))
-        self.weights = [v.value for m in networks for v in _weights(m)]
+                optimizer.build(weights(model))
+        self.weights = [v.value for m in networks for v in weights(m)]
         others = [v.value for m in networks for v in m.non_trainable_variables]
         known = {id(v) for v in self.weights}
         others = [v for v in others if id(v) not in known]
@@ -72,10 +73,6 @@ class Pair:
             shape = (len(images), *self.networks[0].input_shape[1:])
             seeds = [tf.random.stateless_normal(shape, seed, dtype=dtype) for seed in seeds]
         return [float(x) for x in self.run(images, seeds)]
-
-
-def _weights(model):
-    return [v for layer in model._flatten_layers() for v in layer._trainable_variables]
 
 
 def _gan_step(networks, optimizers, images, seeds):
@@ -107,8 +104,8 @@ def _stock_step(networks, optimizers, images, noise):
 
 
 def _descend(tape, loss, model, optimizer):
-    weights = _weights(model)
-    optimizer.apply(tape.gradient(loss, [v.value for v in weights]), weights)
+    trained = weights(model)
+    optimizer.apply(tape.gradient(loss, [v.value for v in trained]), trained)
 
 
 def side_of(op, model):

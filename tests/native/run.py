@@ -59,14 +59,15 @@ def tests_of(names):
 
 
 def called_by(paths):
-    """The sources of one ISA whose headers the paths include, and those that these include."""
+    """The sources of one ISA whose headers the paths include, directly or through others."""
     found, new = [], list(paths)
     while new:
         for name in re.findall(r'#include "((?:kernels|native)/\w+)\.h"', new.pop().read_text()):
-            for source in (Path("csrc", f"{name}.cc"), Path("tests", f"{name}.cc")):
+            for folder in (Path("csrc"), Path("tests")):
+                header, source = folder / f"{name}.h", folder / f"{name}.cc"
                 if source.exists() and source not in found:
                     found.append(source)
-                    new.append(source)
+                    new += [header, source]
     return found
 
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 import fastgen
-from fastgen import ops
+from fastgen import native, ops
+from fastgen.ops import players
 from tests.ops import gan
 from tests.tolerances import OPTIMIZER_FLOAT64, OPTIMIZER_STEP, TOLERANCES
 
@@ -122,3 +123,19 @@ def test_in_a_graph_and_in_xla(monkeypatch):
         jit_compile=True,
     )()
     assert int(optimizer.iterations) == 2
+
+
+def test_a_product_of_momenta_that_is_no_real_number(fused):
+    model, optimizer, _, _ = setting(optimizer=keras.optimizers.Nadam)
+    player = players.Player("discriminator_update", model, optimizer)
+    arguments = player.arguments("discriminator", 1)
+    before = gan.state([model], [optimizer])
+    values = gan.copies(before)
+    count, images = tf.Variable(1, dtype="int64"), tf.zeros((3, 9))
+    arguments["discriminator_u_products"] = [count.handle]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="u_product must be one real number"):
+        native.load_ops().fastgen_discriminator_update(
+            **arguments, real=images, fake=images, targets=tf.zeros([0])
+        )
+    for a, b in zip(values, before, strict=True):
+        np.testing.assert_array_equal(a, b)
