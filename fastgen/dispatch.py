@@ -50,6 +50,7 @@ KERNELS = {
     "dropout": Kernel(),
     "sigmoid_cross_entropy": Kernel(),
     "discriminator_update": Kernel(("float32", "float64"), differentiable=False),
+    "autoencoder_step": Kernel(("float32", "float64"), differentiable=False),
     "gan_step": Kernel(("float32", "float64"), differentiable=False),
 }
 

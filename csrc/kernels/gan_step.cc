@@ -130,13 +130,7 @@ static int check(const fg_player& g, const fg_player& d, const fg_gan_feed& feed
                 "%lld",
                 kOp, (long long)feed.steps, (long long)feed.n_critic, (long long)feed.batch);
   }
-  for (int64_t i = 0; i < feed.steps * feed.n_critic * feed.batch; ++i) {
-    if (feed.rows[i] < 0 || feed.rows[i] >= feed.images.count) {
-      return fail(FG_INVALID_ARGUMENT, "%s: rows must be in [0, %lld). Received: %lld", kOp,
-                  (long long)feed.images.count, (long long)feed.rows[i]);
-    }
-  }
-  return FG_OK;
+  return check_rows(kOp, feed.rows, feed.steps * feed.n_critic * feed.batch, feed.images.count);
 }
 
 int gan_step(const fg_threads* threads, const fg_player* generator, const fg_player* discriminator,

@@ -16,6 +16,10 @@
 extern "C" {
 #endif
 
+// FG_LOG_VARIANCE: the second head of a variational encoder. It reads what the layer before it reads,
+// that one being the mean; what follows reads mean + exp(log_variance / 2) noise. Both are linear.
+enum { FG_DENSE = 0, FG_LOG_VARIANCE = 1 };
+
 typedef struct fg_mlp_layer {
   int64_t inputs, units;
   fg_activation activation;
@@ -23,6 +27,7 @@ typedef struct fg_mlp_layer {
   // variable, slots and decays of each; a bias without a variable: none. gradient: where fg_mlp_grad
   // puts it, or NULL. Layers of one kernel variable are tied: its gradient is the sum of theirs.
   fg_optimizer_tensor kernel, bias;
+  int kind;  // FG_DENSE or, for kernels that say so, FG_LOG_VARIANCE
 } fg_mlp_layer;
 
 typedef struct fg_mlp {

@@ -80,7 +80,31 @@ inline int check_tied(const char* op, int64_t i, const fg_mlp& mlp) {
   return FG_OK;
 }
 
-inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows) {
+// Layers that read what the layer before gives, or a pair of heads.
+inline int check_order(const char* op, int64_t i, const fg_mlp& mlp, bool gaussian) {
+  const fg_mlp_layer &l = mlp.layers[i], *const before = i ? &l - 1 : nullptr;
+  if (l.kind == FG_LOG_VARIANCE && gaussian) {
+    const bool pair = before && before->kind == FG_DENSE && before->inputs == l.inputs &&
+                      before->units == l.units && before->activation == FG_LINEAR &&
+                      l.activation == FG_LINEAR && !l.transposed && i + 1 < mlp.count;
+    if (pair) return FG_OK;
+    return fail(FG_INVALID_ARGUMENT,
+                "%s: layer %lld, a log variance, must be linear and stand beside a linear layer of "
+                "as many inputs and units, before another layer",
+                op, (long long)i);
+  }
+  if (l.kind != FG_DENSE) {
+    return fail(FG_INVALID_ARGUMENT, "%s: layer %lld must be dense. Received: kind %d", op,
+                (long long)i, l.kind);
+  }
+  if (!before || l.inputs == before->units) return FG_OK;
+  return fail(FG_INVALID_ARGUMENT,
+              "%s: layer %lld must take the %lld units of the one before. Received: %lld inputs",
+              op, (long long)i, (long long)before->units, (long long)l.inputs);
+}
+
+// gaussian: whether there may be layers of FG_LOG_VARIANCE.
+inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows, bool gaussian = false) {
   if (mlp.count < 1 || mlp.count > kMaxLayers) {
     return fail(FG_INVALID_ARGUMENT, "%s: a network must have 1 to %lld layers. Received: %lld", op,
                 (long long)kMaxLayers, (long long)mlp.count);
@@ -91,12 +115,7 @@ inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows) {
     if (int code = check_tied(op, i, mlp)) return code;
     if (int code = check_shape(op, rows, l.inputs)) return code;
     if (int code = check_shape(op, rows, l.units)) return code;
-    if (i && l.inputs != mlp.layers[i - 1].units) {
-      return fail(FG_INVALID_ARGUMENT,
-                  "%s: layer %lld must take the %lld units of the one before. Received: %lld "
-                  "inputs",
-                  op, (long long)i, (long long)mlp.layers[i - 1].units, (long long)l.inputs);
-    }
+    if (int code = check_order(op, i, mlp, gaussian)) return code;
   }
   return FG_OK;
 }

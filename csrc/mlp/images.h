@@ -31,5 +31,15 @@ inline int check_images(const char* op, const fg_images& images, fg_dtype dtype)
               (int)dtype, (int)images.dtype);
 }
 
+inline int check_rows(const char* op, const int64_t* rows, int64_t size, int64_t count) {
+  for (int64_t i = 0; i < size; ++i) {
+    if (rows[i] < 0 || rows[i] >= count) {
+      return fail(FG_INVALID_ARGUMENT, "%s: rows must be in [0, %lld). Received: %lld", op,
+                  (long long)count, (long long)rows[i]);
+    }
+  }
+  return FG_OK;
+}
+
 }  // namespace FASTGEN_TARGET
 }  // namespace fastgen

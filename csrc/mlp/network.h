@@ -96,7 +96,7 @@ class Network {
     for (int64_t i = 0; i < count_; ++i) {
       const fg_mlp_layer& l = layers_[i];
       const int64_t out = part(l.units * cut_.space());
-      total += out * (fg_needs_input(l.activation) ? 3 : 2);
+      total += out * (2 + keeps_sums(l) + (l.kind == FG_LOG_VARIANCE));
       total += part(ColumnBlocks<T>::size(l.transposed ? l.inputs : l.units, cut_.space()));
     }
     return total;
@@ -115,7 +115,8 @@ class Network {
     for (int64_t i = 0; i < count_; ++i) {
       const fg_mlp_layer& l = layers_[i];
       values_[i + 1] = take(l.units * space), slopes_[i + 1] = take(l.units * space);
-      sums_[i] = fg_needs_input(l.activation) ? take(l.units * space) : nullptr;
+      sums_[i] = keeps_sums(l) ? take(l.units * space) : nullptr;
+      noise_[i] = l.kind == FG_LOG_VARIANCE ? take(l.units * space) : nullptr;
       columns_[i] = {take(ColumnBlocks<T>::size(l.transposed ? l.inputs : l.units, space)), space};
     }
     if (reader) values_[count_] = reader->values_[0], slopes_[count_] = reader->slopes_[0];
@@ -128,19 +129,24 @@ class Network {
   int64_t inputs() const { return features(0); }
   int64_t outputs() const { return features(count_); }
 
+  // Whether layer i draws, and whose values it reads.
+  bool draws(int64_t i) const { return i < count_ && layers_[i].kind == FG_LOG_VARIANCE; }
+  int64_t source(int64_t i) const { return draws(i) ? i - 1 : i; }
+
   // What layer i reads, i = count(): the outputs; the gradient of it; and what layer i sums up, where
   // its activation's derivative follows from that.
   Rows<T> values(int64_t i, const Panel& p) const { return rows(values_[i], features(i), p); }
   Rows<T> slopes(int64_t i, const Panel& p) const { return rows(slopes_[i], features(i), p); }
   Rows<T> sums(int64_t i, const Panel& p) const { return rows(sums_[i], features(i + 1), p); }
+  // The noise of a layer that draws.
+  Rows<T> noise(int64_t i, const Panel& p) const { return rows(noise_[i], features(i + 1), p); }
   // The same of a whole chunk.
   Rows<T> values(int64_t i, int64_t chunk) const { return rows(values_[i], features(i), chunk); }
   Rows<T> slopes(int64_t i, int64_t chunk) const { return rows(slopes_[i], features(i), chunk); }
   // Of a weight gradient's two operands that which lies along a line of the kernel.
   const ColumnBlocks<T>& columns(int64_t i) const { return columns_[i]; }
 
- private:
-  static int64_t part(int64_t size) { return (size + 15) / 16 * 16; }
+  // Memory of other features of all rows: where a chunk or a panel lies in it.
   Rows<T> rows(T* base, int64_t features, int64_t chunk) const {
     return {base + chunk * cut_.chunk_rows() * features, cut_.chunk_rows()};
   }
@@ -148,10 +154,15 @@ class Network {
     return {rows(base, features, p.chunk).base + p.lane, cut_.chunk_rows()};
   }
 
+ private:
+  static bool keeps_sums(const fg_mlp_layer& l) {
+    return fg_needs_input(l.activation) || l.kind == FG_LOG_VARIANCE;
+  }
+  static int64_t part(int64_t size) { return (size + 15) / 16 * 16; }
   const Cut cut_;
   const int64_t count_;
   const fg_mlp_layer* const layers_;
-  T *values_[kMaxLayers + 1], *slopes_[kMaxLayers + 1], *sums_[kMaxLayers];
+  T *values_[kMaxLayers + 1], *slopes_[kMaxLayers + 1], *sums_[kMaxLayers], *noise_[kMaxLayers];
   ColumnBlocks<T> columns_[kMaxLayers];
 };
 

@@ -1,5 +1,6 @@
 // A panel of rows through a network, forwards and backwards.
 #pragma once
+#include "mlp/gaussian.h"
 #include "mlp/rows.h"
 
 namespace fastgen {
@@ -37,10 +38,12 @@ void forward(const Network<T>& net, const Panel& p) {
   const int64_t width = net.cut().width();
   for (int64_t i = 0; i < net.count(); ++i) {
     const Layer<T> layer = net.layer(i);
-    const Rows<T> x = net.values(i, p), y = net.values(i + 1, p), sums = net.sums(i, p);
+    const Rows<T> x = net.values(net.source(i), p), sums = net.sums(i, p);
+    const Rows<T> y = net.draws(i) ? sums : net.values(i + 1, p);
     multiply_rows<T>(layer.lines_of_units(), layer.of.units, layer.of.inputs, {x.base, x.step}, y,
                      width, false);
     activate(layer, y, fg_needs_input(layer.of.activation) ? &sums : nullptr, width);
+    if (net.draws(i)) draw(net, i, p);
   }
 }
 
@@ -63,8 +66,9 @@ void through_activation(const Layer<T>& layer, const Rows<T>& saved, const Rows<
 
 // How far backward() goes.
 struct Backward {
-  bool of_weights;  // leaves what the weights' gradients are made of
-  bool to_inputs;   // down to the slopes of the first layer's inputs
+  bool of_weights;      // leaves what the weights' gradients are made of
+  bool to_inputs;       // down to the slopes of the first layer's inputs
+  double kl_scale = 0;  // of the divergence of each row, for a layer that draws
 };
 
 // From the slopes of the outputs down.
@@ -75,20 +79,21 @@ void backward(const Network<T>& net, const Panel& p, const Backward& how) {
   for (int64_t i = net.count() - 1; i >= 0; --i) {
     const Layer<T> layer = net.layer(i);
     const Rows<T> d = net.slopes(i + 1, p);
+    if (net.draws(i)) through_draw(net, i, p, (T)how.kl_scale);
     if (layer.of.activation != FG_LINEAR) {
       const bool of_sums = fg_needs_input(layer.of.activation);
       through_activation(layer, of_sums ? net.sums(i, p) : net.values(i + 1, p), d, width);
     }
     if (how.of_weights) {
       if (layer.of.transposed) {
-        put_columns(p.count, layer.of.inputs, net.values(i, p), net.columns(i), row);
+        put_columns(p.count, layer.of.inputs, net.values(net.source(i), p), net.columns(i), row);
       } else {
         put_columns(p.count, layer.of.units, d, net.columns(i), row);
       }
     }
-    if (i > 0 || how.to_inputs) {
+    if (net.source(i) > 0 || how.to_inputs) {
       multiply_rows<T>(layer.lines_of_inputs(), layer.of.inputs, layer.of.units, {d.base, d.step},
-                       net.slopes(i, p), width, false);
+                       net.slopes(net.source(i), p), width, net.draws(i + 1));
     }
   }
 }

@@ -28,8 +28,9 @@ struct Layers {
 };
 
 // Whether a network and its optimizer have what they need for a batch.
-inline int check_player(const char* op, const fg_player& player, int64_t rows) {
-  if (int code = check_mlp(op, player.mlp, rows)) return code;
+inline int check_player(const char* op, const fg_player& player, int64_t rows,
+                        bool gaussian = false) {
+  if (int code = check_mlp(op, player.mlp, rows, gaussian)) return code;
   const fg_optimizer& o = player.optimizer;
   if (int code = check_optimizer(op, o)) return code;
   if (o.loss_scale != 0) {

@@ -54,39 +54,13 @@ Raises:
 Source: Goodfellow et al., Generative adversarial nets, NeurIPS 2014.
 )";
 
-// Integers or real numbers that fit a shape.
-template <class T>
-py::array_t<T, py::array::c_style> numbers(const char* name, py::handle value, const char* kinds,
-                                           const Shape& shape, const char* as) {
-  const auto given = py::array::ensure(value);
-  const bool good = given && std::string(kinds).find(given.dtype().kind()) != std::string::npos;
-  const Shape found = good ? Shape(given.shape(), given.shape() + given.ndim()) : Shape();
-  bool fits = good && found.size() == shape.size();
-  for (size_t i = 0; fits && i < shape.size(); ++i) fits = shape[i] < 0 || found[i] == shape[i];
-  if (!fits) {
-    throw py::value_error(std::string(kOp) + ": " + name + " must be " + as + ". Received: " +
-                          (good ? name + (".shape=" + text(found)) : std::string(py::repr(value))));
-  }
-  return py::array_t<T, py::array::c_style | py::array::forcecast>(given);
-}
-
-// Learning rates, or `count` times that of the optimizer.
-std::vector<double> rates(const char* name, py::handle value, double rate, const Shape& shape,
-                          const char* as) {
-  py::ssize_t count = 1;
-  for (py::ssize_t n : shape) count *= n;
-  if (value.is_none()) return std::vector<double>(count, rate);
-  const auto given = numbers<double>(name, value, "fiu", shape, as);
-  return std::vector<double>(given.data(), given.data() + count);
-}
-
 void put_done(py::handle to, const int64_t done[2]) {
   if (to.is_none()) return;
   Array out = output(kOp, "done", to, py::dtype::of<int64_t>(), {2});
   std::copy(done, done + 2, static_cast<int64_t*>(out.mutable_data()));
 }
 
-py::dict dict_of(const std::vector<double>& telemetry, py::ssize_t steps) {
+py::dict dict_of(const std::vector<double>& telemetry) {
   std::vector<std::string> names;
   for (const char* name : kDiscriminatorTelemetry) {
     names.push_back(std::string("discriminator_") + name);
@@ -96,11 +70,7 @@ py::dict dict_of(const std::vector<double>& telemetry, py::ssize_t steps) {
   }
   py::dict told;
   for (size_t i = 0; i < names.size(); ++i) {
-    py::array_t<double> column(steps);
-    for (py::ssize_t step = 0; step < steps; ++step) {
-      column.mutable_data()[step] = telemetry[step * FG_GAN_TELEMETRY + i];
-    }
-    told[names[i].c_str()] = column;
+    told[names[i].c_str()] = column(telemetry, i, FG_GAN_TELEMETRY);
   }
   return told;
 }
@@ -113,10 +83,10 @@ py::dict step(const py::sequence& generator, const py::dict& generator_optimizer
   put_done(done_, nothing);
   Player g(kOp, generator, generator_optimizer), d(kOp, discriminator, discriminator_optimizer);
   const Array images = d.network.rows("images", images_, d.network.inputs(), true);
-  const auto rows = numbers<int64_t>("rows", rows_, "iu", {-1, -1, -1},
+  const auto rows = numbers<int64_t>(kOp, "rows", rows_, "iu", {-1, -1, -1},
                                      "integers of shape [steps, n_critic, batch]");
   const Shape of_rows(rows.shape(), rows.shape() + 3);
-  const auto seeds = numbers<int64_t>("seeds", seeds_, "iu", {of_rows[0], of_rows[1] + 1, 2},
+  const auto seeds = numbers<int64_t>(kOp, "seeds", seeds_, "iu", {of_rows[0], of_rows[1] + 1, 2},
                                       "integers of shape [steps, n_critic + 1, 2]");
   const Shape of_targets = {of_rows[0], of_rows[1], 2, of_rows[2]};
   const bool given = !targets_.is_none();
@@ -125,10 +95,11 @@ py::dict step(const py::sequence& generator, const py::dict& generator_optimizer
     check_shape(kOp, targets, of_targets, "shape [steps, n_critic, 2, batch]");
     check_dtype(kOp, targets, d.network.dtype(), "the dtype of the networks");
   }
-  const auto d_rates = rates("discriminator_rates", discriminator_rates_, d.learning_rate(),
-                             {of_rows[0], of_rows[1]}, "of shape [steps, n_critic]");
-  const auto g_rates = rates("generator_rates", generator_rates_, g.learning_rate(), {of_rows[0]},
-                             "of shape [steps]");
+  const auto d_rates =
+      numbers_or(kOp, "discriminator_rates", discriminator_rates_, d.learning_rate(),
+                 {of_rows[0], of_rows[1]}, "of shape [steps, n_critic]");
+  const auto g_rates = numbers_or(kOp, "generator_rates", generator_rates_, g.learning_rate(),
+                                  {of_rows[0]}, "of shape [steps]");
   const fg_gan_feed feed = {of_rows[0],
                             of_rows[1],
                             of_rows[2],
@@ -148,7 +119,7 @@ py::dict step(const py::sequence& generator, const py::dict& generator_optimizer
   }
   put_done(done_, done);
   if (code != FG_OK) raise(code);
-  return dict_of(telemetry, of_rows[0]);
+  return dict_of(telemetry);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ threads() threads and their results do not depend on how many.)";
   mlp::bind(m);
   discriminator_update::bind(m);
   gan_step::bind(m);
+  autoencoder_step::bind(m);
   sigmoid_cross_entropy::bind(m);
   random_normal::bind(m);
   gaussian_noise::bind(m);

@@ -30,6 +30,9 @@ void bind(pybind11::module_& m);
 namespace fastgen::python::gan_step {
 void bind(pybind11::module_& m);
 }
+namespace fastgen::python::autoencoder_step {
+void bind(pybind11::module_& m);
+}
 namespace fastgen::python::sigmoid_cross_entropy {
 void bind(pybind11::module_& m);
 }

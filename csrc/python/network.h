@@ -38,6 +38,16 @@ class Network {
     return {dtype_code(), static_cast<int64_t>(layers_.size()), layers_.data()};
   }
 
+  // Layer i makes the log variance; whether it can, the kernel says.
+  void set_log_variance(int64_t i) {
+    if (i < 0 || i >= (int64_t)layers_.size()) {
+      throw py::value_error(
+          std::string(op_) +
+          ": log_variance must be the place of a layer. Received: " + std::to_string(i));
+    }
+    layers_[i].kind = FG_LOG_VARIANCE;
+  }
+
   // What of() gives for the kernel and, or None, the bias of every layer.
   template <class Of>
   py::list by_layer(const Of& of) const {
@@ -145,6 +155,41 @@ class Player {
  private:
   Optimizer optimizer_;
 };
+
+// Integers or real numbers that fit a shape, -1 for any size.
+template <class T>
+py::array_t<T, py::array::c_style> numbers(const char* op, const char* name, py::handle value,
+                                           const char* kinds, const Shape& shape, const char* as) {
+  const auto given = py::array::ensure(value);
+  const bool good = given && std::string(kinds).find(given.dtype().kind()) != std::string::npos;
+  const Shape found = good ? Shape(given.shape(), given.shape() + given.ndim()) : Shape();
+  bool fits = good && found.size() == shape.size();
+  for (size_t i = 0; fits && i < shape.size(); ++i) fits = shape[i] < 0 || found[i] == shape[i];
+  if (!fits) {
+    throw py::value_error(std::string(op) + ": " + name + " must be " + as + ". Received: " +
+                          (good ? name + (".shape=" + text(found)) : std::string(py::repr(value))));
+  }
+  return py::array_t<T, py::array::c_style | py::array::forcecast>(given);
+}
+
+// The numbers given or, for None, one for all.
+inline std::vector<double> numbers_or(const char* op, const char* name, py::handle value,
+                                      double otherwise, const Shape& shape, const char* as) {
+  py::ssize_t count = 1;
+  for (py::ssize_t n : shape) count *= n;
+  if (value.is_none()) return std::vector<double>(count, otherwise);
+  const auto given = numbers<double>(op, name, value, "fiu", shape, as);
+  return std::vector<double>(given.data(), given.data() + count);
+}
+
+// Column i of a matrix of telemetry.
+inline py::array_t<double> column(const std::vector<double>& telemetry, size_t i, size_t columns) {
+  py::array_t<double> made(telemetry.size() / columns);
+  for (size_t row = 0; row < telemetry.size() / columns; ++row) {
+    made.mutable_data()[row] = telemetry[row * columns + i];
+  }
+  return made;
+}
 
 inline fg_images images_of(const Array& x) { return {x.dtype, x.data(), x.shape()[0]}; }
 

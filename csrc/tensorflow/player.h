@@ -8,8 +8,8 @@
 
 // P: prefix of the names. variables: kernels and biases, each once, those of the optimizer's slots in
 // the same order, all of the first kind, all of the second... kernels, biases: of each layer its
-// variable's place, a bias's -1 for none. numbers: momentum or beta_1, rho or beta_2, epsilon, weight
-// decay, where to clip.
+// variable's place, a bias's -1 for none. log_variance: the layer of FG_LOG_VARIANCE, or -1. numbers:
+// momentum or beta_1, rho or beta_2, epsilon, weight decay, where to clip.
 #define FASTGEN_PLAYER(P)                                                      \
   .Input(P "iterations: resource")                                             \
       .Input(P "variables: " P "num_variables * resource")                     \
@@ -24,6 +24,7 @@
       .Attr(P "biases: list(int) >= 1")                                        \
       .Attr(P "activations: list(string) >= 1")                                \
       .Attr(P "transposed: list(bool) >= 1")                                   \
+      .Attr(P "log_variance: int = -1")                                        \
       .Attr(P "rule: {'sgd', 'rmsprop', 'adam', 'nadam'}")                     \
       .Attr(P "variation: bool = false")                                       \
       .Attr(P "slot_places: list(int)")                                        \
@@ -44,6 +45,7 @@ class PlayerInputs {
     std::vector<std::string> activations;
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "activations", &activations));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "transposed", &transposed_));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "log_variance", &log_variance_));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "rule", &rule));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "variation", &variation));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "slot_places", &slot_places_));
@@ -132,6 +134,7 @@ class PlayerInputs {
       l.transposed = transposed_[i];
       l.inputs = kernel.dim_size(transposed_[i]), l.units = kernel.dim_size(!transposed_[i]);
       l.activation = activations_[i];
+      l.kind = (int)i == log_variance_ ? FG_LOG_VARIANCE : FG_DENSE;
       l.kernel = tensor(all, kernels_[i]);
       if (biases_[i] >= 0) l.bias = tensor(all, biases_[i]);
       layers_.push_back(l);
@@ -183,6 +186,7 @@ class PlayerInputs {
   // Of the op.
   std::vector<int> kernels_, biases_, slot_places_;
   std::vector<fg_activation> activations_;
+  int log_variance_ = -1;
   std::vector<bool> transposed_, decayed_;
   fg_optimizer optimizer_ = {};
   // Of a call.

@@ -8,6 +8,7 @@ from fastgen import native
 native.require_tensorflow("fastgen.ops")
 
 from fastgen.ops import vectorize  # noqa: E402
+from fastgen.ops.autoencoder_step import autoencoder_step  # noqa: E402
 from fastgen.ops.dense import dense, dense_composite  # noqa: E402
 from fastgen.ops.dense_transpose import dense_transpose, dense_transpose_composite  # noqa: E402
 from fastgen.ops.discriminator_update import discriminator_update  # noqa: E402
@@ -35,6 +36,7 @@ native.load_ops()
 vectorize.register()
 
 __all__ = [
+    "autoencoder_step",
     "dense",
     "dense_composite",
     "dense_transpose",

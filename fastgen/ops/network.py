@@ -33,8 +33,44 @@ def dense_chain(model):
     Raises:
         NotDense: names the layer that stands in the way.
     """
+    return _checked(model, _chain(_layers(model)))
+
+
+def variational_chain(model, encoder, latent, decoder):
+    """The dense layers of a variational autoencoder, and the place of the log variance's.
+
+    Args:
+        model: the whole, for messages.
+        encoder: functional `keras.Model`, images → `[mean, log_var, codings]`.
+        latent: the layer that draws codings of a mean and a log variance.
+        decoder: as for `dense_chain`.
+
+    Returns:
+        A list of `Dense`, the mean's layer followed by that of the log variance, and the place of
+        this one.
+
+    Raises:
+        NotDense: names the layer that stands in the way.
+    """
+    mean, log_var, codings = encoder.outputs
+    history = codings._keras_history
+    node = history.operation._inbound_nodes[history.node_index]
+    if history.operation is not latent or [*map(id, node.input_tensors)] != [id(mean), id(log_var)]:
+        raise NotDense(f"{encoder.name!r} draws its codings of something else than its outputs")
+    heads = [list(_path(encoder, x)) for x in (mean, log_var)]
+    if [id(layer) for layer, _ in heads[0][:-1]] != [id(layer) for layer, _ in heads[1][:-1]]:
+        raise NotDense(f"{encoder.name!r} has no layers that mean and log variance share")
+    before, drawn = _chain(heads[0]), _dense(*heads[1][-1])
+    for head in (before[-1], drawn):
+        if head.activation != "linear" or head.transposed:
+            raise NotDense(f"{encoder.name!r} has a mean or a log variance that is not linear")
+    chain = [*before, drawn, *_chain(_layers(decoder))]
+    return _checked(model, chain), len(before)
+
+
+def _chain(layers):
     chain = []
-    for layer, shape in _layers(model):
+    for layer, shape in layers:
         if _shapes_only(layer):
             continue
         activation = _activation_of(layer)
@@ -42,6 +78,10 @@ def dense_chain(model):
             _activate(chain, layer, activation)
         else:
             chain.append(_dense(layer, shape))
+    return chain
+
+
+def _checked(model, chain):
     if not chain:
         raise NotDense(f"{model.name!r} has no dense layer")
     dtypes = {entry.kernel.dtype for entry in chain}
@@ -85,8 +125,14 @@ def _layers(model):
         raise NotDense(f"{model.name!r} ({type(model).__name__}) is no chain of layers")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise NotDense(f"{model.name!r} has several inputs or outputs")
-    layers, x = [], model.outputs[0]
-    inputs = {id(tensor) for tensor in model.inputs}
+    yield from _path(model, model.outputs[0])
+
+
+def _path(model, x):
+    """The layers from a model's input to one of its tensors, likewise."""
+    import keras
+
+    layers, inputs = [], {id(tensor) for tensor in model.inputs}
     while id(x) not in inputs:
         node = x._keras_history.operation._inbound_nodes[x._keras_history.node_index]
         if len(node.input_tensors) != 1 or len(node.output_tensors) != 1:

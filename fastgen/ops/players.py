@@ -9,13 +9,18 @@ from fastgen.ops import network, optimizer_rules
 class Player:
     """A model's dense layers with the state of its optimizer.
 
+    Args:
+        op: name for the messages.
+        model: the model, or its layers as `network.dense_chain` gives them.
+        optimizer: Keras optimizer, or one of ours.
+
     Raises:
         network.NotDense: says what of the model or of the optimizer the kernels do not take.
         ValueError: if the optimizer was built for other variables.
     """
 
     def __init__(self, op, model, optimizer):
-        self.chain = network.dense_chain(model)
+        self.chain = model if isinstance(model, list) else network.dense_chain(model)
         self.variables = network.variables(self.chain)
         self.optimizer = optimizer
         self.rule, why = optimizer_rules.of(optimizer)

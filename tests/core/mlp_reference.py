@@ -187,3 +187,82 @@ def gan_step(g, d, images, rows, seeds, targets=None, d_rates=None, g_rates=None
         means["generator_gradient_norm"] = g.update(None if g_rates is None else g_rates[step])
         told.append(means)
     return {name: np.array([each[name] for each in told]) for name in told[0]}
+
+
+class Autoencoder(Player):
+    """A player whose layer `log_variance`, if it has one, stands beside that of the mean."""
+
+    def __init__(self, layers, options, log_variance=None):
+        super().__init__(layers, options)
+        cut = len(self.layers) if log_variance is None else log_variance
+        self.variational = log_variance is not None
+        self.encoder, self.head = (
+            self.part(self.layers[:cut]),
+            self.part(self.layers[cut : cut + 1]),
+        )
+        self.decoder = self.part(self.layers[cut + 1 :])
+
+    def part(self, layers):
+        """A network of some of the layers, with the variables of all."""
+        network = Network([])
+        network.layers, network.variables = layers, self.variables
+        return network
+
+    def step(self, x, targets, loss, noise=None, reconstruction_scale=1.0, kl_scale=1.0, rate=None):
+        """The telemetry, by name."""
+        logits = loss == "binary_crossentropy"
+        if not self.variational:
+            y, kl = self.encoder.forward(x, logits), 0.0
+        else:
+            mean = self.encoder.forward(x)
+            log_var = self.head.forward(self.encoder.tape[-1][0])
+            y = self.decoder.forward(mean + np.exp(log_var / 2) * noise, logits)
+            kl = -np.mean(np.sum(1 + log_var - np.exp(log_var) - mean**2, 1)) / 2
+        each = softplus(y) - targets * y if logits else (y - targets) ** 2
+        reconstruction = reconstruction_scale * np.mean(np.sum(each, 1))
+        d_y = expit(y) - targets if logits else 2 * (y - targets)
+        d_y = d_y * reconstruction_scale / len(x)
+        if not self.variational:
+            self.encoder.backward(d_y)
+            self.gradients = self.encoder.gradients
+        else:
+            d_z, scale = self.decoder.backward(d_y), kl_scale / len(x)
+            d_log_var = d_z * noise * np.exp(log_var / 2) / 2 + scale * (np.exp(log_var) - 1) / 2
+            self.backward_of_heads(d_z + scale * mean, d_log_var)
+        return {
+            "loss": reconstruction + kl_scale * kl,
+            "reconstruction_loss": reconstruction,
+            "kl": kl,
+            "gradient_norm": self.update(rate),
+        }
+
+    def backward_of_heads(self, d_mean, d_log_var):
+        """What both heads read has the sum of their gradients."""
+        d_h = self.head.backward(d_log_var)
+        *body, last = self.encoder.layers
+        of_mean, of_body = self.part([last]), self.part(body)
+        of_mean.tape, of_body.tape = self.encoder.tape[-1:], self.encoder.tape[:-1]
+        of_body.backward(d_h + of_mean.backward(d_mean))
+        parts = (self.decoder, self.head, of_mean, of_body)
+        self.gradients = [sum(each) for each in zip(*(p.gradients for p in parts), strict=True)]
+
+    def steps(
+        self, images, rows, seeds, loss="binary_crossentropy", reconstruction_scale=1.0,
+        targets=None, kl_scales=None, rates=None, dtype="float32",
+    ):  # fmt: skip
+        """Telemetry by name, an array of steps each."""
+        targets, told = images if targets is None else targets, []
+        for i, at in enumerate(rows):
+            size = self.head.layers[0][0].shape[1] if self.variational else 0
+            told.append(
+                self.step(
+                    pixels(images[at]),
+                    pixels(targets[at]),
+                    loss,
+                    normal(len(at) * size, seeds[i], dtype).reshape(len(at), size),
+                    reconstruction_scale,
+                    1.0 if kl_scales is None else kl_scales[i],
+                    None if rates is None else rates[i],
+                )
+            )
+        return {name: np.array([each[name] for each in told]) for name in told[0]}

@@ -1,10 +1,11 @@
-// Networks on buffers of exact size: forwards and backwards against sums in double; a GAN's steps with
-// the same bits whoever runs their panels.
+// Networks on buffers of exact size: forwards and backwards against sums in double; steps of a GAN and
+// of autoencoders with the same bits whoever runs their panels.
 #include <math.h>
 
 #include <thread>
 
 #include "core/thread_pool.h"
+#include "kernels/autoencoder_step.h"
 #include "kernels/gan_step.h"
 #include "native/check.h"
 #include "native/reference.h"
@@ -183,6 +184,54 @@ struct Gan {
   }
 };
 
+// Two steps of a variational autoencoder, from the start.
+struct VariationalAutoencoder {
+  static constexpr int64_t kSteps = 2, kImages = 5, kCols = 21, kHidden = 9, kCodings = 3;
+  Player player;
+  Exact telemetry{kSteps * FG_STEP_TELEMETRY * (int64_t)sizeof(double)};
+
+  VariationalAutoencoder(const fg_threads* threads, fg_dtype dtype, bool bytes, int64_t batch,
+                         int clip)
+      : player(dtype, {kCols, kHidden, kCodings, kHidden, kCols}, FG_SELU, clip) {
+    add_log_variance(dtype);
+    const Exact targets = drawn(dtype, kImages * kCols, 13);
+    Exact images(kImages * kCols), rows(kSteps * batch * 8), seeds(kSteps * 16);
+    for (int64_t i = 0; i < kImages * kCols; ++i) ((uint8_t*)images.data())[i] = uint8_t(i * 37);
+    for (int64_t i = 0; i < kSteps * batch; ++i) ((int64_t*)rows.data())[i] = i * 3 % kImages;
+    for (int64_t i = 0; i < kSteps * 2; ++i) ((int64_t*)seeds.data())[i] = i;
+    const double rates[kSteps] = {0.01, 0.02}, kl_scales[kSteps] = {0.5, 1};
+    const fg_autoencoder_feed feed = {kSteps,
+                                      batch,
+                                      {FG_UINT8, images.data(), kImages},
+                                      {dtype, bytes ? nullptr : targets.data(), kImages},
+                                      (const int64_t*)rows.data(),
+                                      (const int64_t*)seeds.data(),
+                                      bytes ? FG_BINARY_CROSS_ENTROPY : FG_SQUARED_ERROR,
+                                      0.25,
+                                      kl_scales,
+                                      rates};
+    int64_t done;
+    CHECK(!fg_autoencoder_step(threads, &player.of, &feed, (double*)telemetry.data(), &done));
+    CHECK(done == kSteps);
+    for (int64_t i = 0; i < kSteps * FG_STEP_TELEMETRY; ++i) {
+      CHECK(isfinite(((const double*)telemetry.data())[i]));
+    }
+  }
+
+  void add_log_variance(fg_dtype dtype) {
+    const fg_optimizer_tensor kernel = player.variable(dtype, kHidden * kCodings);
+    memset(kernel.variable, 0, kHidden * kCodings * kSizes[dtype]);  // or a variance would be inf
+    player.layers[1].activation = FG_LINEAR;
+    player.layers.insert(player.layers.begin() + 2,
+                         {kHidden, kCodings, FG_LINEAR, 0, kernel, {}, FG_LOG_VARIANCE});
+    player.of.mlp.count = player.layers.size(), player.of.mlp.layers = player.layers.data();
+  }
+
+  bool operator==(const VariationalAutoencoder& other) const {
+    return player.arrays == other.player.arrays && telemetry == other.telemetry;
+  }
+};
+
 // A thread for each fifth of the panels, none of which is the caller.
 void fifths(void*, int64_t panels, int64_t, fg_task task, void* arg) {
   std::vector<std::thread> threads;
@@ -266,6 +315,26 @@ TEST(threads_gan_step) {
         for (int threads : {2, 3}) {
           fg_set_pool_size(threads);
           CHECK(Gan(fg_pool(), dtype, images, batch, clip) == alone);
+        }
+      }
+    }
+  }
+}
+
+TEST(threads_autoencoder_step) {
+  const fg_threads other = {nullptr, fifths};
+  for (const std::string& isa : isas()) {
+    CHECK(!fg_set_isa(isa.c_str()));
+    for (int64_t batch : {1, 33, 70}) {
+      for (int clip : {FG_CLIP_NOTHING, FG_CLIP_GLOBAL_NORM}) {
+        context() = isa + " batch " + std::to_string(batch) + " clip " + std::to_string(clip);
+        const fg_dtype dtype = batch == 33 ? FG_FLOAT64 : FG_FLOAT32;
+        const bool bytes = clip == FG_CLIP_NOTHING;
+        const VariationalAutoencoder alone(nullptr, dtype, bytes, batch, clip);
+        CHECK(VariationalAutoencoder(&other, dtype, bytes, batch, clip) == alone);
+        for (int threads : {2, 3, 8}) {
+          fg_set_pool_size(threads);
+          CHECK(VariationalAutoencoder(fg_pool(), dtype, bytes, batch, clip) == alone);
         }
       }
     }
