@@ -68,11 +68,11 @@ class Case:
     `measure` says how: "graph" repeats the operation in one graph, "call" calls it from Python,
     "memory" takes TensorFlow's peak, "growth" the time per element through the C ABI, "import"
     the seconds that fastgen adds to TensorFlow's own import; "fit" trains a model for an epoch of
-    `iterations` steps of `shape` images, "generate" draws `shape` images from it. `operation` names
-    an entry of operations.py: inputs, float64 reference and check. "update" times
-    optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. "step" times
-    `operation` of the book's GAN, see gan.py, on batches of `shape`, `per_call` steps in each of
-    our calls; "sweep" the same of ours alone. `iterations` are those of one timed run;
+    `iterations` steps of `operation` on `shape` images, "generate" draws `shape` images from it.
+    Else `operation` names an entry of operations.py: inputs, float64 reference and check. "update"
+    times optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. "step"
+    times `operation` of the book's GAN, see gan.py, on batches of `shape`, `per_call` steps in each
+    of our calls; "sweep" the same of ours alone. `iterations` are those of one timed run;
     `bytes_per_element` and `flops_per_element` count by the product of `shape`. `forced` times our
     kernel where dispatch would take stock ops, because they are faster.
     """
@@ -337,6 +337,7 @@ CASES = (
         "vae_fit_32",
         "a training step through fit, batch 32",
         "fit",
+        operation="autoencoder_step",
         shape=(32,),
         iterations=64,
     ),
@@ -344,6 +345,7 @@ CASES = (
         "vae_fit_128",
         "a training step through fit, batch 128",
         "fit",
+        operation="autoencoder_step",
         shape=(128,),
         iterations=32,
     ),

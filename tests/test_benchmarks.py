@@ -46,8 +46,10 @@ def test_case_is_well_formed(case):
     assert set(case.providers) <= known - {"fused"}
     of_ops, of_models = {"graph", "call", "memory", "growth"}, {"fit", "generate", "import"}
     of_gan = dict.fromkeys(("step", "sweep"), ("gan_step", "discriminator_update"))
+    of_fit = {"fit": ("autoencoder_step",)}
     assert case.measure in {*of_ops, *of_models, *of_gan, "update"}
-    operations = {"update": updates.RULES, **of_gan, **dict.fromkeys(of_ops, OPERATIONS)}
+    operations = {"update": updates.RULES, **of_gan, **of_fit}
+    operations |= dict.fromkeys(of_ops, OPERATIONS)
     assert case.operation in operations.get(case.measure, [""])
     measured = {"stock", "triad", "fma", "memory", "growth", "seconds", *case.providers}
     for bar in case.bars:
