@@ -1,6 +1,7 @@
 // log1p, sigmoid and softplus on vectors, without overflow: all of e = exp(-|x|), which they share.
 // ULP are against exact results that are normal; asserted by tests/core/test_vector_math.py.
 #pragma once
+#include "core/newton.h"
 #include "core/vector_math.h"
 
 namespace fastgen {

@@ -141,31 +141,6 @@ FG_INLINE F64 sqrt(F64 x) {
 #endif
 }
 
-// 1 / x to 1 ULP, where neither is near overflow or underflow.
-FG_INLINE F32 reciprocal(F32 x) {
-#if FG_TARGET == FG_TARGET_avx512
-  const F32 y = _mm512_rcp14_ps(x);  // a Newton step: 5 cycles, where a division holds its port 16
-  return _mm512_fmadd_ps(_mm512_fnmadd_ps(x, y, splat<F32>(1.0f)), y, y);
-#else
-  return 1.0f / x;
-#endif
-}
-FG_INLINE F64 reciprocal(F64 x) { return 1.0 / x; }
-
-// 1 / sqrt(x) to 2 ULP; 0 of inf, inf of 0.
-FG_INLINE F32 inverse_sqrt(F32 x) {
-#if FG_TARGET == FG_TARGET_avx512
-  // A Newton step: 8 cycles, where a root and a division hold their port 35. Of 0 and inf the rest is
-  // NaN, and the estimate right.
-  const F32 y = _mm512_rsqrt14_ps(x);
-  const F32 rest = _mm512_fnmadd_ps(x * y, y, splat<F32>(1.0f));
-  return _mm512_mask3_fmadd_ps(y * 0.5f, rest, y, _mm512_cmp_ps_mask(rest, rest, _CMP_ORD_Q));
-#else
-  return 1.0f / sqrt(x);
-#endif
-}
-FG_INLINE F64 inverse_sqrt(F64 x) { return 1.0 / sqrt(x); }
-
 // a > b ? a : b and a < b ? a : b: b where either is NaN.
 FG_INLINE F32 larger(F32 a, F32 b) {
 #if FG_TARGET == FG_TARGET_avx512

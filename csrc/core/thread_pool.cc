@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/panels.h"
 #include "core/status.h"
 
 namespace fastgen {
@@ -27,7 +28,7 @@ int usable_cores() {
   return cores > 0 ? cores : 1;
 }
 
-// One loop at a time: panels are taken from a shared counter, so a slow thread takes fewer.
+// One loop at a time.
 class Pool {
  public:
   explicit Pool(int size) : size_(size) {}
@@ -50,16 +51,14 @@ class Pool {
     }
     const int64_t helpers =
         std::min({static_cast<int64_t>(threads_.size()), worth - 1, panels - 1});
+    Panels loop(task, arg, panels, helpers + 1);
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      task_ = task, arg_ = arg, panels_ = panels;
-      next_.store(0, std::memory_order_relaxed);
-      // Eight turns a thread even out shared cores at little cost in counter traffic.
-      chunk_ = panels / (8 * (helpers + 1)) + 1;
+      panels_ = &loop;
       places_ = busy_ = helpers;
     }
     for (int64_t i = 0; i < helpers; ++i) wake_.notify_one();
-    take_panels();
+    loop.work();
     std::unique_lock<std::mutex> lock(mutex_);
     busy_ -= places_;  // no panel is left for those that have not woken yet
     places_ = 0;
@@ -98,17 +97,9 @@ class Pool {
       if (stopping_) return;
       --places_;
       lock.unlock();
-      take_panels();
+      panels_->work();
       lock.lock();
       if (--busy_ == 0) done_.notify_one();
-    }
-  }
-
-  void take_panels() {
-    for (;;) {
-      const int64_t begin = next_.fetch_add(chunk_, std::memory_order_relaxed);
-      if (begin >= panels_) return;
-      task_(arg_, begin, begin + chunk_ < panels_ ? begin + chunk_ : panels_);
     }
   }
 
@@ -118,12 +109,9 @@ class Pool {
   std::vector<std::thread> threads_;
   std::atomic<int> size_;
   bool stopping_ = false;
-  int64_t places_ = 0;  // for helpers that have not joined the loop yet
-  int64_t busy_ = 0;    // helpers that have not left it yet
-  fg_task task_ = nullptr;
-  void* arg_ = nullptr;
-  int64_t panels_ = 0, chunk_ = 1;
-  std::atomic<int64_t> next_{0};
+  int64_t places_ = 0;        // for helpers that have not joined the loop yet
+  int64_t busy_ = 0;          // helpers that have not left it yet
+  Panels* panels_ = nullptr;  // of the loop that runs
 };
 
 // Never destroyed: kernels may still run while the process exits.

@@ -73,7 +73,7 @@ struct OptimizerScalars {
   T m_scale, g_scale, v_scale;  // Nadam: of momentum, gradient and velocity
 };
 
-// V: T or a vector of it. Square roots are the caller's.
+// V: T or a vector of it. Roots and quotients are the caller's.
 template <class V, class T>
 FG_MATH void sgd_step(const OptimizerScalars<T>& s, V gradient, V* w) {
   *w = *w - gradient * s.learning_rate;
@@ -105,15 +105,15 @@ FG_MATH void adam_moments(const OptimizerScalars<T>& s, V gradient, V* m, V* v) 
   *m = *m + (gradient - *m) * s.m_rate;
   *v = *v + (gradient * gradient - *v) * s.v_rate;
 }
-// root: of the velocity, or of its largest. learning_rate: bias correction included.
+// What is divided by sqrt(velocity, or its largest) + epsilon. learning_rate: bias correction included.
 template <class V, class T>
-FG_MATH V adam_step(const OptimizerScalars<T>& s, V m, V root) {
-  return m * s.learning_rate / (root + s.epsilon);
+FG_MATH V adam_increment(const OptimizerScalars<T>& s, V m) {
+  return m * s.learning_rate;
 }
-// root: of velocity * v_scale.
+// What is divided by sqrt(velocity * v_scale) + epsilon.
 template <class V, class T>
-FG_MATH V nadam_step(const OptimizerScalars<T>& s, V gradient, V m, V root) {
-  return (m * s.m_scale + gradient * s.g_scale) * s.learning_rate / (root + s.epsilon);
+FG_MATH V nadam_increment(const OptimizerScalars<T>& s, V gradient, V m) {
+  return (m * s.m_scale + gradient * s.g_scale) * s.learning_rate;
 }
 
 }  // namespace fastgen

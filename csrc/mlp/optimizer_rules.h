@@ -1,13 +1,14 @@
 // The rules of optimizer_update on a stretch of a tensor, and the numbers of a step: for that kernel
 // and for networks whose weights are updated while their gradient is in cache.
 #pragma once
+#include "core/newton.h"
 #include "core/tile.h"
 #include "kernels/optimizer_update.h"
 
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-// A root and a division beside some ten operations.
+// An estimate of a root and of a quotient beside some ten operations, and the bytes.
 constexpr int64_t kUpdateCycles = 3 * kElementCycles;
 
 FG_INLINE float power(float x, float y) { return __builtin_powf(x, y); }
@@ -163,20 +164,19 @@ FG_INLINE void adam_tile(const fg_optimizer& o, const OptimizerScalars<T>& s, co
   T *momentum = to.slots[0], *velocity = to.slots[1], *largest = to.slots[2];
   for_vectors<T>(size, [&](int64_t i, auto lanes) {
     const V gradient = load(g, i, lanes);
-    V m = load(momentum, i, lanes), v = load(velocity, i, lanes), step;
+    V m = load(momentum, i, lanes), v = load(velocity, i, lanes);
     adam_moments(s, gradient, &m, &v);
     store(momentum, i, m, lanes);
     store(velocity, i, v, lanes);
+    V step = adam_increment(s, m);
     if (o.rule == FG_NADAM) {
-      step = nadam_step(s, gradient, m, sqrt(v * s.v_scale));
+      step = nadam_increment(s, gradient, m), v = v * s.v_scale;
     } else if (o.variation) {
       const V before = load(largest, i, lanes);
       v = before > v ? before : v;
       store(largest, i, v, lanes);
-      step = adam_step(s, m, sqrt(v));
-    } else {
-      step = adam_step(s, m, sqrt(v));
     }
+    step = quotient(step, square_root(v) + s.epsilon);
     store(to.w, i, load(to.w, i, lanes) - step, lanes);
   });
 }

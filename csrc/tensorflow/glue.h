@@ -1,11 +1,10 @@
 // What every op here shares: threads, dtypes, status, seeds, shapes. No mathematics.
 #pragma once
 #include <algorithm>
-#include <atomic>
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "core/abi.h"
+#include "core/panels.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -19,8 +18,8 @@ using tensorflow::TensorShape;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-// TensorFlow's intra-op pool in the form that kernels take. Its threads take panels from a counter,
-// as those of our own pool do: Pool::ParallelFor's cost model would keep on one thread what takes it
+// TensorFlow's intra-op pool in the form that kernels take. Its threads share panels as
+// those of our own pool do: Pool::ParallelFor's cost model would keep on one thread what takes it
 // less than 100 us. A kernel of one panel never calls it.
 class IntraOpThreads {
  public:
@@ -30,12 +29,6 @@ class IntraOpThreads {
 
  private:
   typedef tensorflow::thread::ThreadPool Pool;
-  struct Loop {
-    fg_task task;
-    void* arg;
-    int64_t panels, chunk;
-    std::atomic<int64_t> next{0};
-  };
 
   static void parallel_for(void* pool, int64_t panels, int64_t cycles_per_panel, fg_task task,
                            void* arg) {
@@ -43,18 +36,9 @@ class IntraOpThreads {
     const int64_t worth = 1 + panels * cycles_per_panel / kCyclesWorthAThread;
     const int64_t threads = std::min({int64_t{workers->NumThreads()}, worth, panels});
     if (threads <= 1) return task(arg, 0, panels);
-    // Eight turns a thread even out shared cores at little cost in counter traffic.
-    Loop loop{task, arg, panels, panels / (8 * threads) + 1};
+    Panels loop(task, arg, panels, threads);
     workers->ParallelFor(threads, Pool::SchedulingParams::Fixed(1),
-                         [&loop](int64_t, int64_t) { take_panels(&loop); });
-  }
-
-  static void take_panels(Loop* loop) {
-    for (;;) {
-      const int64_t begin = loop->next.fetch_add(loop->chunk, std::memory_order_relaxed);
-      if (begin >= loop->panels) return;
-      loop->task(loop->arg, begin, std::min(begin + loop->chunk, loop->panels));
-    }
+                         [&loop](int64_t, int64_t) { loop.work(); });
   }
 
   static constexpr int64_t kCyclesWorthAThread = 20000;  // 10 us; waking one takes about 5

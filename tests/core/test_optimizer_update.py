@@ -5,7 +5,7 @@ import pytest
 
 from tests.core import optimizer_reference as reference
 from tests.core.cases import BEYOND_A_SHARE, SIZES, assert_same_bits, core, draw, stated, unit
-from tests.tolerances import assert_close
+from tests.tolerances import TOLERANCES, assert_close
 
 RULES = reference.RULES
 SHAPES = [*((n,) for n in SIZES), (33, 64), (2, 3, 5), (1,), ()]
@@ -185,6 +185,27 @@ def test_nan_stays_where_it_is(rule):
     model.gradients = lambda: gradients
     model.update()
     assert np.flatnonzero(np.isnan(model.variables[0])).tolist() == [3]
+
+
+@pytest.mark.parametrize("rule", ["adam", "rmsprop"])
+def test_roots_and_quotients_at_the_ends_of_their_range(isa, rule):
+    """Steps of 0 / 0, m / 0, m / inf, m / NaN, and of the smallest and largest velocities."""
+    ends = np.float32([0, 1e-37, 1e-30, 1, 1e30, 3e38, np.inf, np.nan])
+    velocity, x = np.tile(ends, 2), np.repeat(np.float32([0, 1e-3]), ends.size)
+    w, options = np.zeros_like(velocity), {"momentum": 0.5, "rho": 0.5, "epsilon": 0.0}
+    with np.errstate(all="ignore"):
+        if rule == "adam":  # x is the momentum, the gradient is 0: both slots are halved
+            v = np.float64(velocity) + (0 - np.float64(velocity)) / 2
+            slots, gradient, step = [x.copy(), velocity], 0 * x, x / 2 / np.sqrt(v)
+        else:
+            v = (np.float64(velocity) + np.float64(x) ** 2) / 2
+            slots, gradient, step = [velocity], x, x / np.sqrt(v)
+            options["momentum"] = 0.0
+    core.optimizer_update(
+        rule, 1000, [w], [gradient], [[s] for s in slots], 1.0,
+        slot_places=tuple(range(len(slots))), **options,
+    )  # fmt: skip
+    np.testing.assert_allclose(w, -step, rtol=TOLERANCES["float32"][0])
 
 
 def test_norms_that_are_not_finite():
