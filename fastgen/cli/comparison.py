@@ -4,6 +4,7 @@ import numpy as np
 from rich.table import Table
 
 from fastgen import evaluation
+from fastgen.plots.model_output import value_range
 
 
 def loss_line(model, images):
@@ -37,8 +38,7 @@ def compare_with_real(model, train, valid, count, seed):
     extractor = evaluation.feature_extractor() if y is None else evaluation.feature_extractor(x, y)
     random = np.random.RandomState(seed)
     kinds = {
-        # Linear outputs of a decoder may pass the range of images.
-        "samples": np.clip(model.generate(count, seed), 0, 1),
+        "samples": _samples(model, count, seed),
         "training images": x[random.permutation(len(x))[:count]],
         "noise": random.random_sample((count, *real.shape[1:])).astype("float32"),
     }
@@ -61,3 +61,10 @@ def compare_with_real(model, train, valid, count, seed):
     whose = "digits" if y is None else "the training images"
     features = f"Features of a classifier of {whose}, right in {results['samples'].accuracy:.1%}."
     return table, [results["samples"].note, features]
+
+
+def _samples(model, count, seed):
+    """Images that a model makes, in [0, 1]; a DCGAN makes them in [-1, 1]."""
+    low, high = value_range(model)
+    # Linear outputs of a decoder may pass the range of images.
+    return np.clip((model.generate(count, seed) - low) / (high - low), 0, 1)

@@ -29,7 +29,8 @@ def evaluate(
 
         console = Console()
         loaded, (train, valid) = load_model_and_data(model, data)
-        console.print(loss_line(loaded, valid[0]), highlight=False, soft_wrap=True)
+        if not isinstance(loaded, fastgen.GAN):  # whose losses say nothing of its images
+            console.print(loss_line(loaded, valid[0]), highlight=False, soft_wrap=True)
         table, notes = compare_with_real(loaded, train, valid, count or len(valid[0]), seed)
         console.print(table)
         for note in notes:

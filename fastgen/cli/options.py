@@ -15,6 +15,22 @@ DATA = Annotated[
         metavar="NAME|FILE", help="Images. By default those the folder's model was trained on."
     ),
 ]
+# Those of `fastgen train`.
+IMAGES = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Images: digits, mnist, fashion_mnist; an .npz with x, y; IDX files.",
+    ),
+]
+EPOCHS = Annotated[int, typer.Option(help="Passes over the images.")]
+BATCH_SIZE = Annotated[int, typer.Option(help="Images in a training step.")]
+RUN_SEED = Annotated[int, typer.Option(help="Of weights, noise, order and split.")]
+OUT = Annotated[Path, typer.Option(help="Folder for the model and its pictures.")]
+RESUME = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run in the folder, bit for bit.")
+]
+
 SEED = Annotated[int, typer.Option(help="Of what is drawn from the prior.")]
 
 

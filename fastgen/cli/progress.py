@@ -12,11 +12,13 @@ class TrainingProgress(keras.callbacks.Callback):
 
     Args:
         console: `rich.console.Console` to print on.
+        epoch_line: Function of an epoch's logs: what the line says of the losses.
     """
 
-    def __init__(self, console):
+    def __init__(self, console, epoch_line):
         super().__init__()
         self.console = console
+        self.epoch_line = epoch_line
         self.bar = None
 
     def __enter__(self):
@@ -42,13 +44,8 @@ class TrainingProgress(keras.callbacks.Callback):
         if "images_per_second" not in logs:
             return
         width = len(str(self.params["epochs"]))
-        line = (
-            f"epoch {epoch + 1:{width}}  loss {logs['loss']:.2f} = "
-            f"reconstruction {logs['reconstruction_loss']:.2f} + KL {logs['kl']:.2f}, "
-            f"validation {logs['val_loss']:.2f}, {logs['images_per_second']:,.0f} images/s"
-        )
-        if "beta" in logs:
-            line = line.replace("+ KL", f"+ {logs['beta']:.2f} × KL")
+        speed = f"{logs['images_per_second']:,.0f} images/s"
+        line = f"epoch {epoch + 1:{width}}  {self.epoch_line(logs)}, {speed}"
         self.console.print(line, highlight=False, soft_wrap=True)
 
     def _total(self):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from fastgen import ops, optimizers
 from fastgen.models.batches import InBatches
 from fastgen.models.gan_arguments import build, check_choice, check_count, refuse_targets
-from fastgen.models.gan_parts import check_dtype, check_networks, check_range
+from fastgen.models.gan_parts import check_dtype, check_networks, check_range, image_range
 from fastgen.models.grouped_steps import GroupedSteps
 from fastgen.models.resident_images import ResidentImages
 from fastgen.models.telemetry import Telemetry
@@ -171,6 +171,11 @@ class GAN(keras.Model):
         return self.generator_optimizer, self.discriminator_optimizer
 
     @property
+    def value_range(self):
+        """What is black and white in its images."""
+        return image_range(self.generator)
+
+    @property
     def metrics(self):
         """What is reset at the start of an epoch."""
         return [self.telemetry] if self.compiled else []
@@ -201,14 +206,8 @@ class GAN(keras.Model):
         """Why a step takes stock operations, with the layer that decides it; None for a kernel."""
         if self.jit_compile:
             return "inside XLA, which compiles stock ops only"
-        pairs = (
-            (self.generator, self.generator_optimizer),
-            (
-                self.discriminator,
-                self.discriminator_optimizer,
-            ),
-        )
-        return players.why_not("gan_step", *pairs)
+        networks = self.generator, self.discriminator
+        return players.why_not("gan_step", *zip(networks, self.optimizers, strict=True))
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model, as `keras.Model.fit` does.

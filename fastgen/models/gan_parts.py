@@ -71,6 +71,11 @@ def output_activation(model):
         at_end, x = False, node.input_tensors[0]
 
 
+def image_range(generator):
+    """What is black and white in a generator's images; (0, 1) if its end does not say."""
+    return RANGES.get(output_activation(generator)[0], (0, 1))
+
+
 def check_range(generator, images):
     """Refuses an array of images that the generator cannot make.
 

@@ -16,10 +16,12 @@ class Telemetry(keras.metrics.Metric):
     """
 
     def __init__(self, names=TELEMETRY, name="telemetry"):
-        super().__init__(name=name, dtype="float64")  # float32 loses digits over an epoch
+        super().__init__(name=name, dtype="float64")
         self.names = tuple(names)
-        self.total = self.add_variable((len(TELEMETRY),), "zeros", name="total")
-        self.count = self.add_variable((), "zeros", name="count")
+        # float32, Keras' default whatever the metric's dtype, would lose digits over an epoch: the
+        # means would depend on how many steps a call runs.
+        self.total = self.add_variable((len(TELEMETRY),), "zeros", "float64", name="total")
+        self.count = self.add_variable((), "zeros", "float64", name="count")
 
     def update_state(self, telemetry, batch_size):
         """Add steps: a dict of `(steps,)` tensors, and how many images each step saw."""

@@ -2,7 +2,7 @@
 
 import math
 
-from fastgen.plots.model_output import as_input, decode, encode, generate, require
+from fastgen.plots.model_output import as_input, decode, encode, generate, require, value_range
 from fastgen.plots.page import Block, finish, page
 from fastgen.plots.pictures import as_pictures
 
@@ -68,7 +68,8 @@ def samples(model, count=64, seed=None, path=None):
     Raises:
         ValueError: A model without `generate`, or a count below 1.
     """
-    return image_grid(generate("samples", model, count, seed), path=path)
+    images = generate("samples", model, count, seed)
+    return image_grid(images, path=path, value_range=value_range(model))
 
 
 def reconstructions(model, images, path=None):

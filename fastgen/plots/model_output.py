@@ -34,6 +34,11 @@ def decode(op, model, codings):
     return np.asarray(model.decode(codings.reshape(-1, codings.shape[-1])))
 
 
+def value_range(model):
+    """What is black and white in the images that a model makes: a GAN says it."""
+    return getattr(model, "value_range", (0, 1))
+
+
 def generate(op, model, count, seed):
     """Images from the model's prior."""
     require(op, model, "generate")

@@ -8,18 +8,21 @@ from fastgen.training.active_units import ActiveUnits  # noqa: E402
 from fastgen.training.batches import batches, steps_per_epoch  # noqa: E402
 from fastgen.training.checkpoint import Checkpoints  # noqa: E402
 from fastgen.training.gan import train_gan  # noqa: E402
+from fastgen.training.gan_run import train_gan_run  # noqa: E402
 from fastgen.training.run import Run, load_model  # noqa: E402
-from fastgen.training.settings import VAESettings  # noqa: E402
+from fastgen.training.settings import GANSettings, VAESettings  # noqa: E402
 from fastgen.training.vae import train_vae  # noqa: E402
 
 __all__ = [
     "ActiveUnits",
     "Checkpoints",
+    "GANSettings",
     "Run",
     "VAESettings",
     "batches",
     "load_model",
     "steps_per_epoch",
     "train_gan",
+    "train_gan_run",
     "train_vae",
 ]

@@ -29,7 +29,7 @@ class Recorder(keras.callbacks.Callback):
         """Write, unless the epoch was cut short or its loss is not finite."""
         if "seconds" not in logs:  # see Stopwatch
             return
-        if not math.isfinite(logs["loss"]):
+        if not math.isfinite(logs.get("loss", 0)):  # a GAN has none: its steps refuse what is not
             self.diverged = epoch + 1
             self.model.stop_training = True
             return

@@ -13,7 +13,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from fastgen.training.settings import VAESettings
+from fastgen.training.settings import GANSettings, VAESettings
+
+SETTINGS = {cls.MODEL: cls for cls in (VAESettings, GANSettings)}
 
 
 class Run:
@@ -61,22 +63,24 @@ class Run:
 
     @property
     def settings(self):
-        """`VAESettings` of the run.
+        """`VAESettings` or `GANSettings` of the run.
 
         Raises:
             ValueError: The folder holds no run, or `config.json` is damaged.
         """
         path = self.folder / "config.json"
         try:
-            return VAESettings(**json.loads(path.read_text(encoding="utf-8")))
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            return SETTINGS[kept.pop("model", "vae")](**kept)
         except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{self.folder} holds no run: config.json is missing") from None
-        except (TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
 
     @settings.setter
     def settings(self, settings):
-        text = json.dumps(dataclasses.asdict(settings), indent=2, ensure_ascii=False)
+        told = {"model": settings.MODEL, **dataclasses.asdict(settings)}
+        text = json.dumps(told, indent=2, ensure_ascii=False)
         with self.replacing("config.json") as path:
             path.write_text(text + "\n", encoding="utf-8")
 
@@ -178,7 +182,7 @@ def load_model(path):
         path: Folder or file.
 
     Returns:
-        `fastgen.models.VariationalAutoencoder`.
+        `fastgen.models.VariationalAutoencoder` or `fastgen.GAN`.
 
     Raises:
         FileNotFoundError: No such file or folder.
@@ -199,8 +203,8 @@ def load_model(path):
     # Keras reads JSON, HDF5 and a zip, and each has errors of its own for bytes that make no sense.
     except Exception as error:
         raise ValueError(f"{path} cannot be loaded: {error}") from error
-    if not isinstance(model, fastgen.models.VariationalAutoencoder):
+    if not isinstance(model, (fastgen.models.VariationalAutoencoder, fastgen.models.GAN)):
         raise ValueError(
-            f"{path} must hold a VariationalAutoencoder. Received: {type(model).__name__}"
+            f"{path} must hold a VariationalAutoencoder or a GAN. Received: {type(model).__name__}"
         )
     return model

@@ -1,17 +1,67 @@
-"""What a run of a variational autoencoder was told to do."""
+"""What a run was told to do."""
 
 import dataclasses
 import hashlib
 import math
 import numbers
+from typing import ClassVar
 
 import numpy as np
 
-KINDS = ("dense", "convolutional")
+from fastgen.ops.batch_norm import MODES
 
 
 @dataclasses.dataclass(frozen=True)
-class VAESettings:
+class Settings:
+    """What the runs of all models are told; see the classes of each model."""
+
+    MODEL: ClassVar = None
+    # Integers at least so large, numbers from and to, and names one of which is to be chosen.
+    LEAST: ClassVar = {"epochs": 1, "batch_size": 1, "codings": 1, "seed": 0}
+    RANGES: ClassVar = {"learning_rate": (0, math.inf)}
+    CHOICES: ClassVar = {}
+
+    data: str = "digits"
+    images: str = ""
+    epochs: int = 50
+    batch_size: int = 32
+    codings: int = 10
+    kind: str = "dense"
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, least in self.LEAST.items():
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+                _refuse(name, f"an integer ≥ {least}", value)
+        if self.seed >= 2**32:
+            _refuse("seed", "below 2**32", self.seed)
+        for name, (low, high) in self.RANGES.items():
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Real) or not low <= value <= high or value == math.inf:
+                _refuse(name, f"a number ≥ {low}" + f" and ≤ {high}" * (high < math.inf), value)
+        if self.learning_rate == 0:
+            _refuse("learning_rate", "above 0", 0)
+        for name, choices in self.CHOICES.items():
+            if getattr(self, name) not in choices:
+                _refuse(name, f"one of {', '.join(choices)}", getattr(self, name))
+
+    def difference(self, other):
+        """The first setting, as text, in which the other's training would not continue this one.
+
+        None if there is no such setting. Where the images are the same it does not matter by what
+        name they came.
+        """
+        for field in dataclasses.fields(self):
+            mine = getattr(self, field.name)
+            if field.name not in ("data", "epochs") and mine != getattr(other, field.name):
+                return f"{field.name}={mine!r}"
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class VAESettings(Settings):
     """The arguments of `train_vae` that decide the weights it ends with.
 
     Example:
@@ -36,44 +86,56 @@ class VAESettings:
         ValueError: A value out of its range.
     """
 
-    data: str = "digits"
-    images: str = ""
-    epochs: int = 50
-    batch_size: int = 32
-    codings: int = 10
-    kind: str = "dense"
+    MODEL: ClassVar = "vae"
+    RANGES: ClassVar = dict.fromkeys(("beta", "warmup", "learning_rate"), (0, math.inf))
+    CHOICES: ClassVar = {"kind": ("dense", "convolutional")}
+
     beta: float = 1.0
     warmup: float = 0.0
-    learning_rate: float = 1e-3
-    seed: int = 0
 
-    def __post_init__(self):
-        for name, least in {"epochs": 1, "batch_size": 1, "codings": 1, "seed": 0}.items():
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-                _refuse(name, f"an integer ≥ {least}", value)
-        if self.seed >= 2**32:
-            _refuse("seed", "below 2**32", self.seed)
-        for name in ("beta", "warmup", "learning_rate"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
-                _refuse(name, "a number ≥ 0", value)
-        if self.learning_rate == 0:
-            _refuse("learning_rate", "above 0", 0)
-        if self.kind not in KINDS:
-            _refuse("kind", f"one of {', '.join(KINDS)}", self.kind)
 
-    def difference(self, other):
-        """The first setting, as text, in which the other's training would not continue this one.
+@dataclasses.dataclass(frozen=True)
+class GANSettings(Settings):
+    """The arguments of `train_gan_run` that decide the weights it ends with.
 
-        None if there is no such setting. Where the images are the same it does not matter by what
-        name they came.
-        """
-        for field in dataclasses.fields(self):
-            mine = getattr(self, field.name)
-            if field.name not in ("data", "epochs") and mine != getattr(other, field.name):
-                return f"{field.name}={mine!r}"
-        return None
+    Example:
+    >>> from fastgen.training import GANSettings
+    >>> settings = GANSettings(kind="dcgan")
+    >>> settings.codings, settings.difference(GANSettings())
+    (30, "kind='dcgan'")
+
+    Attributes:
+        data: Name or path of the images (see `fastgen.data.load`), or `"arrays"`.
+        images: SHA-256 of the images themselves.
+        epochs: Whole passes over the images; the one setting that may change on resuming.
+        batch_size: Images in an update.
+        codings: Numbers that an image is generated from.
+        kind: `"dense"` or `"dcgan"`: see the functions in `fastgen.models`.
+        optimizer: `"rmsprop"`, or `"adam"` with the β₁ = 0.5 of Radford et al. (2016).
+        learning_rate: Of both networks.
+        batch_norm: `"train"` or `"book"`; and
+        n_critic: updates of the discriminator in a step; and
+        label_smoothing: in [0, 1]: see `fastgen.GAN.compile`.
+        seed: Of the weights, the noise, the order of the images, and which are held out.
+
+    Raises:
+        ValueError: A value out of its range.
+    """
+
+    MODEL: ClassVar = "gan"
+    LEAST: ClassVar = {**Settings.LEAST, "n_critic": 1}
+    RANGES: ClassVar = {"learning_rate": (0, math.inf), "label_smoothing": (0, 1)}
+    CHOICES: ClassVar = {
+        "kind": ("dense", "dcgan"),
+        "optimizer": ("rmsprop", "adam"),
+        "batch_norm": MODES,
+    }
+
+    codings: int = 30
+    optimizer: str = "rmsprop"
+    batch_norm: str = "train"
+    n_critic: int = 1
+    label_smoothing: float = 0.0
 
 
 def fingerprint(*arrays):

@@ -1,23 +1,13 @@
 """Trains a variational autoencoder into a folder, from which it can be resumed bit for bit."""
 
-import dataclasses
-import os
-import shutil
-
-import numpy as np
-
-import fastgen.data
 from fastgen.interrupt import StopOnInterrupt
 from fastgen.models import Warmup, variational_autoencoder
-from fastgen.models.images import check_images
 from fastgen.optimizers import Nadam
 from fastgen.training.active_units import ActiveUnits
 from fastgen.training.batches import batches, steps_per_epoch
-from fastgen.training.checkpoint import Checkpoints
-from fastgen.training.recorder import Recorder
 from fastgen.training.run import Run
-from fastgen.training.settings import VAESettings, fingerprint
-from fastgen.training.stopwatch import Stopwatch
+from fastgen.training.session import Session
+from fastgen.training.settings import VAESettings
 
 VALIDATION_BATCH = 256
 
@@ -60,109 +50,26 @@ def train_vae(data=None, out="fastgen-vae", *, resume=False, callbacks=(), **set
         OSError: Files that cannot be read or written.
     """
     run = Run(out)
-    wanted = _settings(run, resume, settings)
-    x_train, x_valid, wanted = _images(data, run, resume, wanted)
-    with run.lock(), StopOnInterrupt() as interrupt:
-        _train(run, wanted, resume, x_train, x_valid, interrupt, callbacks)
-    return run
-
-
-def _settings(run, resume, given):
-    """The settings to train with, but for the images."""
-    known = {field.name for field in dataclasses.fields(VAESettings)} - {"data", "images"}
-    unknown = set(given) - known
-    if unknown:
-        raise TypeError(f"train_vae: unknown setting {sorted(unknown)[0]!r}")
-    if not resume:
-        if run.trained:
-            raise ValueError(
-                f"{run.folder} already holds a run: resume it, or choose another folder"
-            )
-        return VAESettings(**given)
-    if not run.resumable:
-        raise ValueError(f"{run.folder} holds no checkpoint to resume")
-    kept = run.settings
-    wanted = dataclasses.replace(kept, **given)
-    if difference := kept.difference(wanted):
-        name = difference.partition("=")[0]
-        raise ValueError(
-            f"the run in {run.folder} has {difference}. Received: {name}={getattr(wanted, name)!r}"
-        )
-    if wanted.epochs < run.epochs:
-        raise ValueError(
-            f"the run in {run.folder} has done {run.epochs} epochs. "
-            f"Received: epochs={wanted.epochs}"
-        )
-    return wanted
-
-
-def _images(data, run, resume, settings):
-    """Training and validation images, and the settings with their name and fingerprint."""
-    kept = settings.data if resume else "digits"
-    data = kept if data is None else data
-    if isinstance(data, (str, os.PathLike)):
-        a_file = data not in fastgen.data.SOURCES and os.path.exists(data)
-        name = os.path.abspath(data) if a_file else str(data)
-        if name == "arrays":
-            raise ValueError(
-                f"the run in {run.folder} was trained on arrays: give them again as data"
-            )
-        (x_train, _), (x_valid, _) = fastgen.data.load(data, seed=settings.seed)
-    else:
-        name, (x_train, x_valid) = "arrays", map(np.asarray, data)
-    for part, x in (("training", x_train), ("validation", x_valid)):
-        if not len(x):
-            raise ValueError(f"{name}: one image at least is needed for {part}. Received: none")
-        check_images("train_vae", f"{part} data", x, x_train.shape[1:], unit_range=True)
-    found = fingerprint(x_train, x_valid)
-    if resume and found != settings.images:
-        raise ValueError(
-            f"the run in {run.folder} was trained on other images, those of {kept}. "
-            f"Received: {name}"
-        )
-    return x_train, x_valid, dataclasses.replace(settings, data=name, images=found)
-
-
-def _train(run, settings, resume, x_train, x_valid, interrupt, callbacks):
-    model = run.model = _compiled(settings, x_train)
-    if not resume:  # those of a run whose first epoch never ended must not meet other settings
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
-    checkpoints = Checkpoints(run.checkpoints, model)
-    first_epoch = checkpoints.restore() if resume else 0
-    rows = run.history[:first_epoch] if resume else []
-    if len(rows) < first_epoch:
-        raise ValueError(
-            f"{run.folder / 'history.csv'} is damaged: it must have {first_epoch} epochs, as the "
-            f"checkpoint does. Received: {len(rows)}"
-        )
-    run.history = rows
-    run.settings = settings
-    if not resume:
-        run.write_model()
-        checkpoints.save(0)
-    recorder = Recorder(run, checkpoints, rows)
+    session = Session("train_vae", run, resume, VAESettings, settings, data)
+    (x_train, x_valid), wanted = session.images, session.settings
     units = [ActiveUnits(x_valid)] if len(x_valid) > 1 else []  # a variance takes two
-    model.fit(
-        batches(x_train, settings.batch_size, seed=settings.seed, first_epoch=first_epoch),
-        validation_data=x_valid,
-        validation_batch_size=VALIDATION_BATCH,
-        epochs=settings.epochs,
-        initial_epoch=first_epoch,
-        steps_per_epoch=steps_per_epoch(len(x_train), settings.batch_size),
-        shuffle=False,
-        verbose=0,
-        callbacks=[Stopwatch(len(x_train), interrupt), *units, *callbacks, interrupt, recorder],
-    )
+    with StopOnInterrupt() as interrupt:
+        model = _compiled(wanted, x_train)
+
+        def fit(initial_epoch, **how):
+            model.fit(
+                batches(x_train, wanted.batch_size, seed=wanted.seed, first_epoch=initial_epoch),
+                validation_data=x_valid,
+                validation_batch_size=VALIDATION_BATCH,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch(len(x_train), wanted.batch_size),
+                shuffle=False,
+                **how,
+            )
+
+        session.train(model, fit, interrupt, [*units, *callbacks])
     run.active_units = units[0].report if units else None
-    run.interrupted = interrupt.pressed and run.epochs < settings.epochs
-    if interrupt.pressed or recorder.diverged:
-        checkpoints.restore()
-    run.write_model()
-    if recorder.diverged:
-        raise ValueError(
-            f"the loss of epoch {recorder.diverged} is not finite; {run.folder} holds the state "
-            f"before it. Received: learning_rate={settings.learning_rate}"
-        )
+    return run
 
 
 def _compiled(settings, x_train):

@@ -40,16 +40,17 @@ def test_unknown_arguments(invoke, arguments):
     assert "Traceback" not in result.output
 
 
-COMMANDS = [["demo"], ["train", "vae"], ["sample", "m"], ["interpolate", "m"], ["evaluate", "m"]]
+COMMANDS = [["demo"], ["train", "vae"], ["train", "gan"]]
+COMMANDS += [[name, "m"] for name in ("sample", "interpolate", "evaluate")]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, ["doctor"]], ids=lambda command: command[0])
+@pytest.mark.parametrize("command", [*COMMANDS, ["doctor"]], ids=" ".join)
 def test_unknown_backend(invoke, assert_one_line, monkeypatch, command):
     monkeypatch.setenv("FASTGEN_BACKEND", "bogus")
     assert_one_line(invoke(*command), "FASTGEN_BACKEND must be one of")
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_kernels_that_cannot_be_had(invoke, assert_one_line, monkeypatch, fused, command):
     monkeypatch.setattr(dispatch, "_missing_library", lambda: "the libraries have not been built")
     result = invoke(*command)

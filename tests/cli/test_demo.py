@@ -46,9 +46,15 @@ def test_folder_that_cannot_be_written(invoke, assert_one_line, monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "sklearn"])
-@pytest.mark.parametrize("command", [["demo"], ["train", "vae"]])
+@pytest.mark.parametrize("command", [["demo"], ["train", "vae"], ["train", "gan"]])
 def test_missing_package(invoke, assert_one_line, monkeypatch, command, package):
-    forgotten = (package, "fastgen.demo", "fastgen.plots", "fastgen.cli.report")
+    forgotten = (
+        package,
+        "fastgen.demo",
+        "fastgen.plots",
+        "fastgen.cli.vae_report",
+        "fastgen.cli.gan_report",
+    )
     for name in [*sys.modules]:
         if name.startswith(forgotten):
             monkeypatch.delitem(sys.modules, name)

@@ -128,7 +128,7 @@ def test_losses_are_in_nats_where_they_are_so(reconstruction, reduction, in_nats
         (["sample", "."], ". holds no run: model.keras is missing"),
         (["sample", "images.npz"], "images.npz is not a .keras file"),
         (["sample", "damaged.keras"], "damaged.keras is not a .keras file"),
-        (["sample", "other.keras"], "must hold a VariationalAutoencoder. Received: Sequential"),
+        (["sample", "other.keras"], "VariationalAutoencoder or a GAN. Received: Sequential"),
         (["sample", "vae.keras", "--count", "0"], "--count must be at least 1. Received: 0"),
         (["sample", "vae.keras", "--seed", "-1"], "--seed must be at least 0. Received: -1"),
         (["sample", "vae.keras", "--seed", str(2**63)], "--seed must be below 2**32. Received: 9"),

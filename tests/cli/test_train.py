@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 import fastgen
 from fastgen.cli import app
-from fastgen.cli.report import units_line
 from fastgen.cli.train import vae
+from fastgen.cli.vae_report import units_line
 from fastgen.training import Run, VAESettings
 from fastgen.training.stopwatch import Stopwatch
 from tests.cli.conftest import IMAGES
