@@ -1,47 +1,30 @@
 """Times steps of the book's GAN, and updates of its discriminator."""
 
-import time
-
 import numpy as np
 import pytest
 
 import fastgen
 from benchmarks import adversaries, providers
 from benchmarks.cases import cases
-from benchmarks.measure import Rounds, quantiles, rates_of, ratio
+from benchmarks.measure import Ready, Rounds, quantiles, rates_of, ratio
 from benchmarks.providers import fused
 
 
-class Contender:
-    """An adversary made ready for one case, as `measure.Rounds` takes it."""
-
-    def __init__(self, name, case):
-        (batch,) = case.shape
-        self.provider = adversaries.load(name, case.operation, batch, case.per_call)
-        self.case, self.run = case, self.provider.run
-        self.warm()  # compiles
-
-    def inputs(self):
-        return ()
-
-    def warm(self):
-        """A call untimed, so that none pays for what its predecessor left in the caches."""
-        self.run(self.provider.per_call)
-
-    def time(self, iterations):
-        """Seconds of one step."""
-        start = time.perf_counter()
-        self.run(iterations)
-        return (time.perf_counter() - start) / iterations
+def ready(name, case):
+    (batch,) = case.shape
+    adversary = adversaries.load(name, case.operation, batch, case.per_call)
+    made = Ready(adversary, case, adversary.run, few=adversary.per_call)
+    made.warm()  # compiles
+    return made
 
 
 def contenders(case):
     """Ours, the others that are installed, each checked, and the paths that our op took."""
     before = fastgen.stats()
-    ours = Contender("fused", case)
+    ours = ready("fused", case)
     taken = [{op: s[op] for op in s if op == case.operation} for s in (before, fastgen.stats())]
     paths = fused.require_fused(*taken)
-    others = [Contender(name, case) for name in case.providers if adversaries.installed(name)]
+    others = [ready(name, case) for name in case.providers if adversaries.installed(name)]
     return ours, others, paths
 
 

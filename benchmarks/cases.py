@@ -72,9 +72,10 @@ class Case:
     Else `operation` names an entry of operations.py: inputs, float64 reference and check. "update"
     times optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. "step"
     times `operation` of the book's GAN, see gan.py, on batches of `shape`, `per_call` steps in each
-    of our calls; "sweep" the same of ours alone. `iterations` are those of one timed run;
-    `bytes_per_element` and `flops_per_element` count by the product of `shape`. `forced` times our
-    kernel where dispatch would take stock ops, because they are faster.
+    of our calls; "sweep" the same of ours alone; "product" a plain product on one thread, `shape`
+    being rows, inputs, units. `iterations` are those of one timed run; `bytes_per_element` and
+    `flops_per_element` count by the product of `shape`. `forced` times our kernel where dispatch
+    would take stock ops, because they are faster.
     """
 
     name: str
@@ -142,35 +143,18 @@ CASES = (
         iterations=8,
         bytes_per_element=24,
     ),
-    Case(
-        "gaussian_sample_kl_65536x64_call",
-        "sample + KL, 65536×64",
-        "call",
-        operation="gaussian_sample_kl",
-        shape=(65536, 64),
-        providers=(*STOCK, *PEERS),
-        iterations=1,
-        bytes_per_element=32,
-    ),
-    Case(
-        "gaussian_sample_kl_4096x32_call",
-        "sample + KL, 4096×32",
-        "call",
-        operation="gaussian_sample_kl",
-        shape=(4096, 32),
-        providers=(*STOCK, *PEERS),
-        iterations=10,
-        bytes_per_element=32,
-    ),
-    Case(
-        "gaussian_sample_kl_32x10_call",
-        "sample + KL, 32×10",
-        "call",
-        operation="gaussian_sample_kl",
-        shape=(32, 10),
-        providers=(*STOCK, *PEERS),
-        iterations=50,
-        bytes_per_element=32,
+    *(
+        Case(
+            f"gaussian_sample_kl_{rows}x{cols}_call",
+            f"sample + KL, {rows}×{cols}",
+            "call",
+            operation="gaussian_sample_kl",
+            shape=(rows, cols),
+            providers=(*STOCK, *PEERS),
+            iterations=iterations,
+            bytes_per_element=32,
+        )
+        for rows, cols, iterations in ((65536, 64, 1), (4096, 32, 10), (32, 10, 50))
     ),
     Case(
         "dense_transpose_4096x4096x512",
@@ -228,6 +212,24 @@ CASES = (
         iterations=10,
         forced=True,
         flops_per_element=6,
+    ),
+    *(
+        Case(
+            f"product_{operation}_{'x'.join(map(str, shape))}",
+            f"{title}, {shape[0]}×{shape[1]}→{shape[2]}",
+            "product",
+            operation=operation,
+            shape=shape,
+            providers=("openblas",),
+            iterations=iterations,
+            flops_per_element=2,
+        )
+        for operation, title, shape, iterations in (
+            ("dense", "x W", (64, 784, 150), 100),
+            ("dense_transpose", "x Wᵀ", (64, 150, 784), 100),
+            ("dense", "x W", (1024, 784, 300), 10),
+            ("dense_transpose", "x Wᵀ", (4096, 4096, 512), 1),
+        )
     ),
     Case(
         "sigmoid_cross_entropy_65536x784",

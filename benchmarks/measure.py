@@ -76,6 +76,26 @@ class Contender:
         )
 
 
+class Ready:
+    """Something that runs a number of steps on state of its own, as `Rounds` takes it."""
+
+    def __init__(self, provider, case, run, few=1):
+        self.provider, self.case, self.run, self._few = provider, case, run, few
+
+    def inputs(self):
+        return ()
+
+    def warm(self):
+        """A few steps untimed, so that none pays for what its predecessor left in the caches."""
+        self.run(self._few)
+
+    def time(self, iterations):
+        """Seconds of one step."""
+        start = time.perf_counter()
+        self.run(iterations)
+        return (time.perf_counter() - start) / iterations
+
+
 class Rounds:
     """Runs and times the other providers before each of our rounds, in turning order."""
 

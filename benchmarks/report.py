@@ -27,6 +27,7 @@ NAMES = {
     "torch_compile": "torch.compile",
     "jax": "JAX",
     "jax_scan": "JAX, as many a call",
+    "openblas": "OpenBLAS",
     "stock": "Keras with or without XLA",
 }
 GREEN, GREY, RED = "#0b6e4f", "#9aa5b1", "#c1121f"
@@ -80,6 +81,10 @@ def is_sweep(row):
     return row["measure"] == "sweep"
 
 
+def is_product(row):
+    return row["measure"] == "product"
+
+
 def is_timed(row):
     return is_op(row) or is_update(row) or is_step(row) or is_model(row)
 
@@ -98,8 +103,17 @@ def op_table(rows):
 
 def step_table(rows):
     """A line per kind of step of a GAN, as above."""
+    return share_table("the book's GAN, float32", rows)
+
+
+def product_table(rows):
+    """A line per product, as above."""
+    return share_table("a product on one thread, float32", rows)
+
+
+def share_table(title, rows):
     shown = providers_of(rows)
-    header = ["the book's GAN, float32", *(NAMES[name] for name in shown), "share", "bars"]
+    header = [title, *(NAMES[name] for name in shown), "share", "bars"]
     lines = [header, ["---"] * len(header)]
     for row in rows:
         cells = [time_cell(row, name) for name in shown]
@@ -203,11 +217,12 @@ def table(results):
     rows = results["rows"]
     kinds = {
         is_op: op_table,
+        is_product: product_table,
         is_update: update_table,
         is_step: step_table,
         is_sweep: sweep_table,
         is_model: model_table,
-        lambda row: not (is_timed(row) or is_sweep(row)): other_table,
+        lambda row: not (is_timed(row) or is_sweep(row) or is_product(row)): other_table,
     }
     chosen = [(make, [row for row in rows if kind(row)]) for kind, make in kinds.items()]
     tables = [make(rows) for make, rows in chosen if rows]

@@ -16,6 +16,7 @@ from benchmarks import (
     bench_ops,
     c_abi,
     measure,
+    products,
     providers,
     report,
     results,
@@ -42,13 +43,14 @@ def test_names_of_the_cases_are_unique():
 
 @pytest.mark.parametrize("case", CASES, ids=ids)
 def test_case_is_well_formed(case):
-    known = {"fused", *STOCK, *PEERS, *adversaries.MODULES}
+    known = {"fused", *STOCK, *PEERS, *adversaries.MODULES, "openblas"}
     assert set(case.providers) <= known - {"fused"}
     of_ops, of_models = {"graph", "call", "memory", "growth"}, {"fit", "generate", "import"}
     of_gan = dict.fromkeys(("step", "sweep"), ("gan_step", "discriminator_update"))
     of_fit = {"fit": ("autoencoder_step",)}
-    assert case.measure in {*of_ops, *of_models, *of_gan, "update"}
+    assert case.measure in {*of_ops, *of_models, *of_gan, "update", "product"}
     operations = {"update": updates.RULES, **of_gan, **of_fit}
+    operations["product"] = ("dense", "dense_transpose")
     operations |= dict.fromkeys(of_ops, OPERATIONS)
     assert case.operation in operations.get(case.measure, [""])
     measured = {"stock", "triad", "fma", "memory", "growth", "seconds", *case.providers}
@@ -226,6 +228,20 @@ def test_every_optimizer_passes_its_check(name, rule):
     if not updates.installed(name):
         pytest.skip(f"{name} is not installed")
     updates.build(name, rule, ((3, 7), (7,)))
+
+
+@pytest.mark.parametrize("name", ["fused", "openblas"])
+@pytest.mark.parametrize("operation", ["dense", "dense_transpose"])
+def test_every_product_passes_its_check(name, operation):
+    products.build(name, operation, (33, 10, 7))(1)
+
+
+@pytest.mark.parametrize("name", ["_fastgen", "_openblas"])
+def test_a_wrong_product_is_red_before_it_is_timed(monkeypatch, name):
+    right = getattr(products, name)
+    monkeypatch.setattr(products, name, lambda x, w, t: right(x, -w, t))
+    with pytest.raises(AssertionError):
+        products.build({"_fastgen": "fused", "_openblas": "openblas"}[name], "dense", (33, 10, 7))
 
 
 def test_a_wrong_optimizer_is_red_before_it_is_timed(monkeypatch):
