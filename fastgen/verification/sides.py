@@ -59,9 +59,9 @@ class Pair:
             jit_compile=jit_compile,
         )
 
-    def copy(self, *, stock=False, dtype=None, jit_compile=False):
+    def copy(self, *, stock=False, dtype=None, side=0, jit_compile=False):
         """A new side: see `twins.copy_of`."""
-        networks = [copy_of(m, stock=stock, dtype=dtype) for m in self.networks]
+        networks = [copy_of(m, stock=stock, dtype=dtype, side=side) for m in self.networks]
         optimizers = [optimizer_like(o, stock) for o in self.optimizers]
         return Pair(networks, optimizers, stock, jit_compile)
 

@@ -5,22 +5,27 @@ import contextlib
 import keras
 
 from fastgen.optimizers.stock import CLASSES
+from fastgen.verification.kinks import lean
 
 
-def copy_of(model, *, stock=False, dtype=None, **compile_more):
+def copy_of(model, *, stock=False, dtype=None, side=0, **compile_more):
     """A copy with the same weights, compiled alike where the model is.
 
     Args:
         model: functional or Sequential Keras model.
         stock: whether `FusedDense` becomes `Dense`, and our optimizers Keras' own.
         dtype: of the copy, by default that of the model.
+        side: 1 or -1: on which side of a jump its activations take their slope, see `kinks.lean`.
         **compile_more: arguments of `compile` in place of the model's.
     """
 
     def clone(layer):
         config = _in_dtype(layer.get_config(), dtype)
         cls = keras.layers.Dense if stock and _is_dense(layer) else type(layer)
-        return cls.from_config(config)
+        made = cls.from_config(config)
+        if side:
+            lean(made, side)
+        return made
 
     with _policy(dtype):
         given = {} if dtype is None else {"input_tensors": _inputs(model, dtype)}

@@ -3,12 +3,16 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import fastgen
 from fastgen import verification
+from fastgen.verification import kinks
 from tests.ops import gan
+from tests.tolerances import LOGGED
 
 STEPS = 4
+SCALE, ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 def autoencoder(optimizer=fastgen.optimizers.Nadam, loss="binary_crossentropy"):
@@ -46,6 +50,7 @@ def test_gan(book, capsys):
     forms = verification.FORMS[: 2 if book else 3]
     found = fastgen.parity(model, data=images(3, 3), steps=STEPS, batch_size=8, forms=forms)
     assert found.ok and len(found.rows) == STEPS * len(forms)
+    assert {row.bound for row in found.rows if row.counts} == {1e-6, 1e-9}
     assert {row.form for row in found.rows} == set(forms)
     for model, weights in zip(networks, before, strict=True):
         for a, b in zip(model.get_weights(), weights, strict=True):
@@ -62,6 +67,66 @@ def test_a_wrong_reference_is_found(capsys):
     )
     assert not found.ok and not any(row.ok for row in found.rows)
     assert "bounds are exceeded" in capsys.readouterr().out
+
+
+@tf.custom_gradient
+def selu_of_slope(x, slope):
+    return keras.activations.selu(x), lambda d_y: (d_y * slope, None)
+
+
+@keras.saving.register_keras_serializable("tests")
+def selu_from_below(x):
+    """SELU, but at 0 itself, where TensorFlow takes the slope above."""
+    return selu_of_slope(x, tf.where(x > 0, SCALE, SCALE * ALPHA * tf.exp(x)))
+
+
+@keras.saving.register_keras_serializable("tests")
+def selu_too_flat(x):
+    """A wrong gradient: by a thousandth, below 0."""
+    return selu_of_slope(x, tf.where(x >= 0, SCALE, 0.999 * SCALE * ALPHA * tf.exp(x)))
+
+
+@pytest.mark.parametrize(("activation", "ok"), [(selu_from_below, True), (selu_too_flat, False)])
+def test_slopes_at_a_jump_may_differ_and_no_others(activation, ok):
+    """A unit without weights has inputs of 0."""
+    sides = []
+    for function in (activation, keras.activations.selu):
+        networks = gan.small("float32")
+        hidden = networks[1].layers[1]
+        hidden.set_weights([w * np.arange(5).clip(0, 1) for w in hidden.get_weights()])
+        networks[0].layers[0].activation = hidden.activation = function
+        sides.append((tuple(networks), gan.optimizers(keras.optimizers.SGD)))
+    forms = ["teacher-forced"]
+    found = fastgen.parity(*sides, images(3, 3), steps=STEPS, batch_size=8, forms=forms)
+    assert found.ok == ok
+    first = found.rows[0]
+    if ok:
+        assert first.bound > first.difference > 1e-5
+        assert all(row.bound == 1e-6 for row in found.rows[1:])
+
+
+def test_lean():
+    layer = keras.layers.Dense(2, "selu")
+    layer.build((None, 1))
+    layer.set_weights([np.ones((1, 2)), np.zeros(2)])
+    x = tf.constant([[-1.0], [-1e-8], [0.0], [1e-8], [1.0]])
+    expected = layer(x)
+    slopes = []
+    for side in (-1, 1):
+        layer.activation = keras.activations.selu
+        kinks.lean(layer, side)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        np.testing.assert_array_equal(y, expected)
+        slopes.append(tape.gradient(y, x)[:, 0] / 2)
+    below, above = SCALE * ALPHA, SCALE
+    ends = SCALE * ALPHA * np.exp(-1), SCALE
+    for found, middle in zip(slopes, (below, above), strict=True):
+        np.testing.assert_allclose(found, [ends[0], *[middle] * 3, ends[1]], rtol=LOGGED)
+    layer.activation = keras.activations.tanh
+    kinks.lean(layer, 1)
+    assert layer.activation is keras.activations.tanh
 
 
 def test_autoencoder():
