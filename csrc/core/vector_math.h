@@ -53,7 +53,7 @@ FG_INLINE V exp(V x) {
   return scale(p + 1.0f, n);
 }
 
-// e^x - 1 to 3 ULP.
+// e^x - 1, x <= 0, to 3 ULP.
 template <class V>
 FG_INLINE V expm1(V x) {
   V n;
