@@ -57,17 +57,19 @@ def _row(head, op, dtype, device, xla, size=None):
 
 
 def _step_rows(model):
-    """Where one op makes a model's steps its path, and those of the parts if it is not fused.
+    """Where one op makes a model's steps its path, and those of the parts where they run.
 
-    Such a model's `why_stock` names the layer that keeps it from the kernel.
+    Such a model's `why_stock` names the layer that keeps it from the kernel; its `in_kernel` is
+    what the kernel runs, if not all.
     """
     if not getattr(model, "compiled", False) or not hasattr(model, "why_stock"):
         return _model_rows(model)
-    head = {"part": "step", "type": type(model).__name__}
+    head = {"part": getattr(model, "in_kernel", "step"), "type": type(model).__name__}
     row = _row(head, *model.fused_ops, model.variable_dtype, dispatch.device_type(), xla=False)
     if row["path"] == dispatch.FUSED and (why := model.why_stock()):
         row.update(path=dispatch.COMPOSITE, why=why)
-    return [row] if row["path"] == dispatch.FUSED else [row, *_model_rows(model)]
+    whole = row["path"] == dispatch.FUSED and row["part"] == "step"
+    return [row] if whole else [row, *_model_rows(model)]
 
 
 def _model_rows(model):

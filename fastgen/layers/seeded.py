@@ -29,3 +29,11 @@ class Seeded(keras.layers.Layer):
         # Keras gives every replica the same state: the high half of a word tells them apart.
         number = tf.cast(replica.replica_id_in_sync_group, tf.int64)
         return seed + tf.stack([number * 2**32, 0])
+
+    def draw_seeds(self, count):
+        """Seeds as if drawn one by one, `(count, 2)`, where there is one replica."""
+        seed, drawn = tf.unstack(self.seed_generator.state.value * 1)
+        self.seed_generator.state.assign_add([0, count])
+        numbers = drawn + tf.range(count, dtype=drawn.dtype)
+        seeds = tf.stack([tf.fill([count], seed), numbers], axis=1)
+        return tf.math.floormod(seeds, tf.int32.max - 1)

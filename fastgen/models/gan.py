@@ -140,7 +140,8 @@ class GAN(keras.Model):
         self.batch_norm, self.n_critic = batch_norm, int(n_critic)
         self.own_steps_per_execution = steps_per_execution
         self.telemetry.names = tuple(metrics or TELEMETRY)
-        self._resident, self._grouped = ResidentImages(self), GroupedSteps(self)
+        self._grouped, draws = GroupedSteps(self), self.n_critic + 1
+        self._resident = ResidentImages(self, self.noise, self._grouped, self.n_critic, draws)
 
     def get_compile_config(self):
         """Arguments that compile this model anew."""

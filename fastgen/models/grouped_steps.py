@@ -27,7 +27,7 @@ class GroupedSteps:
     def __init__(self, model):
         self.model = model
         self.outside = None
-        self.traced = dict.fromkeys(FUNCTIONS)
+        self.traced = {}  # steps in a call → functions
 
     def suit(self, given):
         """Whether a `fit` with these arguments, by name, comes to the same in groups."""
@@ -41,21 +41,27 @@ class GroupedSteps:
         return arrays and whole and not any(map(watches, callbacks))
 
     @contextlib.contextmanager
-    def in_use(self):
-        """`fit` inside runs groups; what is called outside runs as it did."""
+    def in_use(self, steps=STEPS, **own):
+        """`fit` inside runs groups; what is called outside runs as it did.
+
+        Args:
+            steps: in a call.
+            **own: functions in place of Keras'.
+        """
         model = self.model
         outside = {name: getattr(model, name) for name in FUNCTIONS}
         # Something else outside: the model was made to trace again.
         if self.outside is not outside["train_function"]:
-            self.outside, self.traced = outside["train_function"], dict.fromkeys(FUNCTIONS)
-        steps, model.steps_per_execution = model.steps_per_execution, STEPS
-        for name, function in self.traced.items():
+            self.outside, self.traced = outside["train_function"], {}
+        traced = self.traced.setdefault(steps, dict.fromkeys(FUNCTIONS))
+        before, model.steps_per_execution = model.steps_per_execution, steps
+        for name, function in {**traced, **own}.items():
             setattr(model, name, function)
         try:
             yield
         finally:
-            self.traced = {name: getattr(model, name) for name in FUNCTIONS}
-            model.steps_per_execution = steps
+            traced.update({n: getattr(model, n) for n in FUNCTIONS if n not in own})
+            model.steps_per_execution = before
             for name, function in outside.items():
                 setattr(model, name, function)
 

@@ -1,6 +1,11 @@
-"""Reconstruction losses of images, one number for each image."""
+"""Reconstruction losses of images, one number for each image; and which of Keras' are such."""
 
+import keras
 import tensorflow as tf
+
+from fastgen import losses
+from fastgen.losses.binary_crossentropy import MEANS
+from fastgen.ops import network
 
 LOSSES = ("binary_crossentropy", "mean_squared_error")
 
@@ -40,3 +45,30 @@ def reconstruction_loss(kind, images, outputs):
         y = tf.clip_by_value(outputs, 1e-7, 1 - 1e-7)
         each = -images * tf.math.log(y) - (1 - images) * tf.math.log(1 - y)
     return tf.reduce_sum(each, axis=list(range(1, each.shape.rank)))
+
+
+def kernel_loss(model, loss, chain):
+    """Which of `LOSSES`, as a mean over all elements, a loss of Keras is.
+
+    Args:
+        model: the model, whose last operation says whether there are logits.
+        loss: what `keras.losses.get` gives.
+        chain: the model's dense layers.
+
+    Raises:
+        network.NotDense: if it is none.
+    """
+    stock = keras.losses
+    entropies = stock.BinaryCrossentropy, losses.BinaryCrossentropy
+    plain = type(loss) in (stock.MeanSquaredError, *entropies)
+    options = loss.get_config() if plain else {}
+    if options.get("reduction", MEANS[0]) in MEANS:
+        if loss is stock.mean_squared_error or type(loss) is stock.MeanSquaredError:
+            return LOSSES[1]
+        logits = options.get("from_logits")
+        found = chain[-1].activation == "linear" if logits else network.has_logits(model)
+        as_is = not options.get("label_smoothing") and options.get("axis", -1) == -1
+        if (loss is stock.binary_crossentropy or type(loss) in entropies) and found and as_is:
+            return LOSSES[0]
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", loss)
+    raise network.NotDense(f"no kernel for the loss {name!r} of these outputs")

@@ -14,47 +14,49 @@ STEPS, IMAGES = 50, 1600
 
 
 class ResidentImages:
-    """What the `fit` of a GAN on arrays runs, and what was traced for it.
+    """What a `fit` on arrays runs, and what was traced for it.
 
     Args:
-        model: `fastgen.models.GAN`.
+        model: Compiled `keras.Model` with `train_rows(data, rows)`, `why_stock()` and
+            `own_steps_per_execution`.
+        order: `keras.random.SeedGenerator`, which moves on with every draw of noise.
+        grouped: The model's `GroupedSteps`.
+        orders: How many images orders a step takes its rows of.
+        draws: How often a step draws noise.
     """
 
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, order, grouped, orders=1, draws=1):
+        self.model, self.order, self.grouped = model, order, grouped
+        self.orders, self.draws = orders, draws
         self.traced = {}
 
     @contextlib.contextmanager
-    def in_use(self, images, given):
+    def in_use(self, data, given):
         """The arguments for `keras.Model.fit`, which runs these images inside.
 
         Args:
-            images: `(n, ...)` tensor.
+            data: `(n, ...)` tensor of images, or a tuple of such tensors.
             given: what `fit` was given, by name.
         """
-        model = self.model
+        n = len(tf.nest.flatten(data)[0])
         batch_size, shuffle = given.get("batch_size") or 32, given.get("shuffle", True)
-        whole_epoch = -(-len(images) // batch_size)
+        whole_epoch = -(-n // batch_size)
         epoch = given.get("steps_per_epoch") or whole_epoch
         group = self.group(batch_size, given.get("callbacks")) if epoch == whole_epoch else 1
         group = min(group, epoch)
-        order = model.noise.state.numpy()  # moves on with every step
+        order = self.order.state.numpy()  # moves on with every step
         skipped = 0 if epoch == whole_epoch else self._aligned(order, whole_epoch)
-        blocks = row_blocks(len(images), batch_size, model.n_critic, group, order, shuffle)
+        blocks = row_blocks(n, batch_size, self.orders, group, order, shuffle, self.draws)
 
         def train(iterator):
-            for rows in next(iterator):
-                if len(rows):
-                    logs = self._function(images, rows)(images, rows)
-            return logs
+            parts = [rows for rows in next(iterator) if len(rows)]
+            return self._function(data, parts)(data, parts)
 
-        before = model.train_function, model.steps_per_execution
-        model.train_function, model.steps_per_execution = train, group
         own = {"x": blocks.skip(skipped).prefetch(2), "steps_per_epoch": epoch, "shuffle": False}
-        try:
+        if given.get("validation_batch_size") is None:
+            own["validation_batch_size"] = batch_size
+        with self.grouped.in_use(group, train_function=train):
             yield {**{k: v for k, v in given.items() if k != "batch_size"}, **own}
-        finally:
-            model.train_function, model.steps_per_execution = before
 
     def group(self, batch_size, callbacks):
         """How many steps to run in one call, callbacks allowing."""
@@ -71,45 +73,45 @@ class ResidentImages:
 
         So epochs of `steps_per_epoch` go through the images pass after pass, over calls of `fit`.
         """
-        draws = self.model.n_critic + 1
-        steps = int(order[1]) // draws % whole_epoch
-        order[1] -= steps * draws
+        steps = int(order[1]) // self.draws % whole_epoch
+        order[1] -= steps * self.draws
         return steps
 
-    def _function(self, images, rows):
-        model = self.model
-        if model.run_eagerly:
-            return model.train_rows
-        key = rows.shape[0], images.dtype
+    def _function(self, data, parts):
+        def train(data, parts):
+            return [self.model.train_rows(data, rows) for rows in parts][-1]
+
+        if self.model.run_eagerly:
+            return train
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), data)
+        key = *(len(rows) for rows in parts), *tf.nest.flatten(specs)
         if key not in self.traced:
-            signature = [
-                tf.TensorSpec((None, *images.shape[1:]), images.dtype),
-                tf.TensorSpec((*rows.shape[:2], None), tf.int64),
-            ]
+            of_rows = [tf.TensorSpec((*rows.shape[:2], None), tf.int64) for rows in parts]
             self.traced[key] = tf.function(
-                model.train_rows, signature, autograph=False, jit_compile=model.jit_compile
+                train, [specs, of_rows], autograph=False, jit_compile=self.model.jit_compile
             )
         return self.traced[key]
 
 
-def row_blocks(n, batch_size, n_critic, group, order, shuffle):
+def row_blocks(n, batch_size, orders, group, order, shuffle, draws):
     """Row numbers for steps, pass after pass over all images without end.
 
     The order of a pass depends on the seed and on how much noise has been drawn before it, which
     is part of a model's state, so that a training that goes on from a saved state sees the images
-    as one that never stopped. Each update of the discriminator in a step has an order of its own.
+    as one that never stopped. A GAN's updates of the discriminator in a step have an order each.
 
     Args:
         n: number of images.
         batch_size: of them in an update; the last of a pass has what is left.
-        n_critic: updates of the discriminator in a step.
+        orders: of the images, of which a step takes rows.
         group: steps in a block.
         order: `(2,)` array: the seed, and how often noise was drawn before the first pass.
         shuffle: whether to shuffle.
+        draws: how often a step draws noise.
 
     Returns:
-        Endless `tf.data.Dataset` of pairs of int64 tensors: `(steps, n_critic, batch_size)`, and
-        `(0 or 1, n_critic, rest)`, the step that follows on the last images of a pass.
+        Endless `tf.data.Dataset` of pairs of int64 tensors: `(steps, orders, batch_size)`, and
+        `(0 or 1, orders, rest)`, the step that follows on the last images of a pass.
     """
     whole, epoch = n // batch_size, -(-n // batch_size)
     ragged = whole < epoch
@@ -118,13 +120,13 @@ def row_blocks(n, batch_size, n_critic, group, order, shuffle):
     def one_order(number, i):
         if not shuffle:
             return tf.range(n, dtype=tf.int64)
-        drawn_before = drawn + number * epoch * (n_critic + 1) + i
+        drawn_before = drawn + number * epoch * draws + i
         key = tf.stack([tf.constant(seed, tf.int64), -1 - drawn_before])  # no key of noise
         return tf.random.experimental.stateless_shuffle(tf.range(n, dtype=tf.int64), key, "philox")
 
     def one_pass(number):
-        order = tf.stack([one_order(number, i) for i in range(n_critic)])
-        full = tf.reshape(order[:, : whole * batch_size], (n_critic, whole, batch_size))
+        order = tf.stack([one_order(number, i) for i in range(orders)])
+        full = tf.reshape(order[:, : whole * batch_size], (orders, whole, batch_size))
         full = tf.transpose(full, (1, 0, 2))
         rest = order[None, :, whole * batch_size :]
 

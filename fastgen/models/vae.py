@@ -1,6 +1,5 @@
 """The variational autoencoder as a Keras model: its losses, its logs, and what it generates."""
 
-import contextlib
 import inspect
 import math
 import numbers
@@ -13,10 +12,12 @@ from fastgen import optimizers
 from fastgen.layers import GaussianLatent, StandardNormal
 from fastgen.layers.gaussian_latent import weighing
 from fastgen.models.batches import InBatches
-from fastgen.models.grouped_steps import GroupedSteps
 from fastgen.models.images import check_images
+from fastgen.models.kernel_fit import KernelFit, compile_as_saved, log
 from fastgen.models.reconstruction import LOSSES, reconstruction_loss
 from fastgen.models.schedules import Schedule
+from fastgen.models.vae_arguments import check_beta, check_choice, check_parts, find_latent
+from fastgen.ops import network
 
 
 @keras.saving.register_keras_serializable(package="fastgen")
@@ -74,6 +75,8 @@ class VariationalAutoencoder(keras.Model):
     https://openreview.net/forum?id=Sy2fzU9gl.
     """
 
+    fused_ops, in_kernel = ("autoencoder_step",), "fit on arrays"
+
     def __init__(
         self,
         encoder,
@@ -85,11 +88,11 @@ class VariationalAutoencoder(keras.Model):
         name="variational_autoencoder",
         **kwargs,
     ):
-        latent = _find_latent(encoder)
-        _check_parts(encoder, decoder)
-        _check_choice("reconstruction", reconstruction, LOSSES)
-        _check_choice("reduction", reduction, ("sum", "mean"))
-        _check_beta(beta)
+        latent = find_latent(encoder)
+        check_parts(encoder, decoder)
+        check_choice("reconstruction", reconstruction, LOSSES)
+        check_choice("reduction", reduction, ("sum", "mean"))
+        check_beta(beta)
         images = keras.Input(encoder.input_shape[1:], name="images")
         super().__init__(images, decoder(encoder(images)[2]), name=name, **kwargs)
         self.encoder, self.decoder, self.latent = encoder, decoder, latent
@@ -98,7 +101,7 @@ class VariationalAutoencoder(keras.Model):
         self.codings = encoder.output_shape[0][-1]
         latent.kl_tracker.name = "kl"  # the only one here, whatever the name of the layer
         self.prior = latent.prior or StandardNormal(self.codings)
-        self._posterior = self._images = self._grouped = None
+        self._posterior = self._images = self._steps = None
         self.loss_scale = 1 / math.prod(self.image_shape) if reduction == "mean" else 1.0
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         scheduled = isinstance(beta, Schedule)
@@ -113,13 +116,12 @@ class VariationalAutoencoder(keras.Model):
             jit_compile: As for `keras.Model.compile`. XLA would keep the latent layer from its
                 kernel, so that it is off.
             **kwargs: `metrics` and others, as for `keras.Model.compile`. Unless
-                `steps_per_execution` is given, `fit` on arrays runs groups of steps, if no callback
-                has hooks on batches.
+                `steps_per_execution` is given, `fit` on arrays runs many steps a call, if no
+                callback has hooks on batches.
 
         Raises:
             ValueError: if a loss is given.
         """
-        self._grouped = None if "steps_per_execution" in kwargs else GroupedSteps(self)
         weights = kwargs.pop("loss_weights", None)
         if loss is not None or weights is not None:
             raise ValueError(
@@ -128,17 +130,21 @@ class VariationalAutoencoder(keras.Model):
                 f"Received: loss={loss!r}, loss_weights={weights!r}"
             )
         super().compile(optimizers.get(optimizer), jit_compile=jit_compile, **kwargs)
+        order = self.latent.seed_generator
+        self._steps = KernelFit(self, order, kwargs.get("steps_per_execution"))
 
     def compile_from_config(self, config):
         """Compiles the model as it was when it was saved."""
-        arguments = keras.saving.deserialize_keras_object(config)
-        if arguments.get("steps_per_execution") == 1:  # Keras notes its default, too
-            del arguments["steps_per_execution"]
-        self.compile(**arguments)
-        self.optimizer.build(self.trainable_variables)
+        compile_as_saved(self, config)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model, as `keras.Model.fit` does.
+
+        Images in arrays train dense layers by `fastgen.ops.autoencoder_step`, many steps a call:
+        the losses are those of Keras' own steps, and so is the noise; the order of images is
+        another, and depends on the seed of the latent layer. What takes Keras' own steps, and why,
+        `fastgen.doctor(model)` says; so do datasets, weights of samples or classes, and
+        `steps_per_epoch`.
 
         Args:
             x: Images `(n, *image_shape)`, or a dataset of batches of them or of pairs.
@@ -153,16 +159,77 @@ class VariationalAutoencoder(keras.Model):
         Raises:
             ValueError: if images in arrays have another shape, or values that are not finite or,
                 with binary cross-entropy, not in [0, 1].
+            tf.errors.InvalidArgumentError: if the loss of a step of the kernel is not finite: it
+                updates nothing, those before it stand.
         """
+        self._assert_compile_called("fit")
         bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
         given = self._checked(bound.arguments)
         if given.get("validation_data") is not None:
             parts = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
             named = dict(zip(("x", "y", "sample_weight"), parts, strict=True))
             given["validation_data"] = tuple(self._checked(named, "validation ").values())
-        grouped = self._grouped and self._grouped.suit(given)
-        with self._grouped.in_use() if grouped else contextlib.nullcontext():
-            return super().fit(**given)
+        with self._steps.in_use(given) as own:
+            return super().fit(**own)
+
+    def make_train_function(self, force=False):
+        """As Keras does; forced, `fit` on arrays traces anew, too."""
+        if force:
+            self._steps.resident.traced.clear()
+        return super().make_train_function(force)
+
+    def why_stock(self):
+        """Why no `fit` takes the kernel, with the layer or argument that decides it, or None."""
+        return self._steps.why_stock()
+
+    def dense_layers(self):
+        """The dense layers in order, and the place of the log variance's.
+
+        Raises:
+            network.NotDense: says what the kernel does not take.
+        """
+        latent = self.latent
+        if latent.free_bits or not latent.closed_form or type(latent) is not GaussianLatent:
+            what = "free bits" if latent.free_bits else "a prior, or a method, of its own"
+            raise network.NotDense(f"{latent.name!r} has {what}")
+        chain = network.variational_chain(self, self.encoder, latent, self.decoder)
+        if self.reconstruction == "binary_crossentropy" and not network.has_logits(self.decoder):
+            raise network.NotDense(f"{self.decoder.name!r} does not end in a sigmoid")
+        return chain
+
+    def train_rows(self, data, rows):
+        """Steps on rows of images.
+
+        Args:
+            data: Images `(n, *image_shape)` and perhaps targets, tensors.
+            rows: `(steps, 1, batch)` int64 tensor.
+
+        Returns:
+            The means of the epoch so far, by name.
+        """
+        steps, batch_size = rows.shape[0], tf.shape(rows)[2]
+        beta = self._betas(steps)
+        telemetry = self._steps.step(
+            data,
+            rows,
+            loss=self.reconstruction,
+            reconstruction_scale=self.loss_scale,
+            seeds=self.latent.draw_seeds(steps),
+            kl_scales=beta * self.loss_scale * tf.cast(self.latent.kl_weight, tf.float64),
+        )
+        log(self._loss_tracker, telemetry["loss"], batch_size)
+        log(self.reconstruction_tracker, telemetry["reconstruction_loss"], batch_size)
+        log(self.latent.kl_tracker, telemetry["kl"], batch_size)
+        if self.beta_tracker is not None:
+            log(self.beta_tracker, beta, 1)
+        return self.get_metrics_result()
+
+    def _betas(self, steps):
+        """The β of the next steps, `(steps,)` float64."""
+        if not isinstance(self.beta, Schedule):
+            return tf.fill([steps], tf.constant(self.beta, tf.float64))
+        first = self.optimizer.iterations.value
+        return tf.stack([tf.cast(self.beta(first + i), tf.float64) for i in range(steps)])
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Losses of images, as `keras.Model.evaluate` has them; images as for `fit`."""
@@ -303,49 +370,3 @@ def _unpack(data):
     """Images, targets and weights of a batch; the images are their own targets by default."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     return x, x if y is None else y, sample_weight
-
-
-def _find_latent(encoder):
-    layers = encoder._flatten_layers() if isinstance(encoder, keras.Model) else ()
-    found = [layer for layer in layers if isinstance(layer, GaussianLatent)]
-    if len(found) != 1:
-        raise ValueError(
-            "VariationalAutoencoder: the encoder must be a keras.Model with one GaussianLatent in "
-            f"it. Received: {encoder!r} with {len(found)}"
-        )
-    if found[0].initial_kl_weight != 1:
-        raise ValueError(
-            "VariationalAutoencoder: the encoder's GaussianLatent must have kl_weight 1, because "
-            f"beta weighs its loss. Received: kl_weight={found[0].initial_kl_weight}"
-        )
-    return found[0]
-
-
-def _check_parts(encoder, decoder):
-    outputs = getattr(encoder, "output_shape", None)
-    ranks = [len(shape) for shape in outputs] if isinstance(outputs, list) else None
-    if ranks != [2, 2, 2] or len(set(outputs)) != 1:
-        raise ValueError(
-            "VariationalAutoencoder: the encoder must return [mean, log_var, codings], the three "
-            f"of shape (batch, codings). Received: {outputs}"
-        )
-    if not isinstance(decoder, keras.Model):
-        raise ValueError(
-            f"VariationalAutoencoder: the decoder must be a keras.Model. Received: {decoder!r}"
-        )
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(
-            f"VariationalAutoencoder: {name} must be one of {choices}. Received: {value!r}"
-        )
-
-
-def _check_beta(beta):
-    real = isinstance(beta, numbers.Real) and not isinstance(beta, bool)
-    if not isinstance(beta, Schedule) and not (real and 0 <= beta < math.inf):
-        raise ValueError(
-            "VariationalAutoencoder: beta must be a number ≥ 0 or a fastgen.models.Schedule. "
-            f"Received: {beta!r}"
-        )

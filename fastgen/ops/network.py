@@ -103,6 +103,16 @@ def ends_in_sigmoid(model):
     return callable(activation) and activations.resolve(model.name, activation)[0] == "sigmoid"
 
 
+def has_logits(model):
+    """Whether the last operation of a functional model is a sigmoid, so that Keras finds logits."""
+    import keras
+
+    x = model.outputs[0]
+    while isinstance(layer := x._keras_history.operation, keras.Model):
+        x = layer.outputs[0]
+    return activations.resolve(layer.name, getattr(layer, "activation", None))[0] == "sigmoid"
+
+
 def variables(chain):
     """The variables of a chain, each once: of each layer the kernel, then the bias."""
     found = {}

@@ -6,11 +6,23 @@ import pytest
 import tensorflow as tf
 
 from fastgen.models.grouped_steps import STEPS, GroupedSteps
-from tests.models.cases import compiled, images, small
+from tests.models import cases
+from tests.models.cases import images
 
 BATCH = 4
 # A whole group and one cut short, with a smaller batch; fewer steps than a group.
 SIZES = [(STEPS + 5) * BATCH - 1, 3 * BATCH]
+
+
+def small(**arguments):
+    """A model that no kernel takes."""
+    return cases.small(free_bits=0.01, **arguments)
+
+
+def compiled():
+    vae = small()
+    vae.compile("nadam")
+    return vae
 
 
 @pytest.fixture

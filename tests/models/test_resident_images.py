@@ -15,7 +15,7 @@ BATCH = 4
 
 def steps(n, batch_size, n_critic=1, group=3, order=(1, 0), shuffle=True, passes=2):
     """The rows of each step of some passes."""
-    blocks = row_blocks(n, batch_size, n_critic, group, order, shuffle)
+    blocks = row_blocks(n, batch_size, n_critic, group, order, shuffle, n_critic + 1)
     calls = math.ceil(math.ceil(n / batch_size) / group)
     found = [part.numpy() for block in blocks.take(passes * calls) for part in block]
     return [step for part in found for step in part]
@@ -77,10 +77,10 @@ class Calls:
         self.own = gan._resident._function
         gan._resident._function = self.look
 
-    def look(self, images, rows):
-        self.sizes.append(len(rows))
-        self.rows.append(rows.numpy())
-        return self.own(images, rows)
+    def look(self, images, parts):
+        self.sizes += [len(rows) for rows in parts]
+        self.rows += [rows.numpy() for rows in parts]
+        return self.own(images, parts)
 
 
 def test_steps_in_a_call(monkeypatch):

@@ -142,7 +142,10 @@ def test_doctor(fused, capsys):
     rows = fastgen.doctor(compiled())
     (latent,) = [row for row in rows if row["type"] == "GaussianLatent"]
     assert latent["op"] == "gaussian_sample_kl" and latent["path"] == "fused"
-    used = {row["op"] for row in fastgen.doctor(compiled(free_bits=1.0)) if row["op"]}
+    assert (rows[0]["part"], rows[0]["path"]) == ("fit on arrays", "fused")
+    step, *parts = fastgen.doctor(compiled(free_bits=1.0))
+    assert step["path"] == "composite" and "'gaussian_latent' has free bits" in step["why"]
+    used = {row["op"] for row in parts if row["op"]}
     assert used == {"gaussian_sample", "gaussian_kl", "optimizer_update"}
 
 

@@ -1,0 +1,158 @@
+"""`fit` of dense autoencoders on arrays: many steps of one kernel in a call of the graph."""
+
+import contextlib
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fastgen import dispatch, ops
+from fastgen.models.grouped_steps import GroupedSteps
+from fastgen.models.resident_images import ResidentImages
+from fastgen.ops import network, optimizer_rules, players
+from fastgen.ops.autoencoder_step import OP
+
+# What of `fit` takes Keras' own steps.
+STOCK = ("sample_weight", "class_weight", "steps_per_epoch", "validation_steps")
+
+
+class KernelFit:
+    """What the `fit` of an autoencoder runs: the kernel, groups of Keras' steps, or one by one.
+
+    Args:
+        model: Compiled `keras.Model` of one input. It has `dense_layers()`, the chain for the
+            kernel and the place of its log variance, which raises `network.NotDense`;
+            `train_rows(data, rows)`; and `why_stock()`.
+        order: `keras.random.SeedGenerator` that determines the order of images and moves on by 1
+            with every step.
+        steps_per_execution: As `compile` got it, or None.
+    """
+
+    def __init__(self, model, order, steps_per_execution=None):
+        self.model, self.free = model, steps_per_execution is None
+        model.own_steps_per_execution = (
+            None if steps_per_execution == "auto" else steps_per_execution
+        )
+        self.grouped = GroupedSteps(model)
+        self.resident = ResidentImages(model, order, self.grouped)
+
+    def why_stock(self):
+        """Why no step takes the kernel, with the layer or the argument that decides it, or None."""
+        model = self.model
+        if model.jit_compile:
+            return "inside XLA, which compiles stock ops only"
+        if model.run_eagerly:
+            return "run_eagerly=True"
+        if model._compile_metrics is not None:
+            return "compiled metrics look at the outputs"
+        try:
+            chain, _ = model.dense_layers()
+            _check_trained(model, chain)
+        except network.NotDense as reason:
+            return str(reason)
+        choice = dispatch.choose(OP, chain[0].kernel.dtype)
+        return None if choice.path == dispatch.FUSED else choice.why
+
+    @contextlib.contextmanager
+    def in_use(self, given):
+        """The arguments for `keras.Model.fit` to run inside, of those given by name."""
+        given = _split(given)
+        if self._suits(given):
+            with self.resident.in_use(self._data(given), _without(given, "y")) as own:
+                yield own
+        elif self.free and self.grouped.suit(given):
+            with self.grouped.in_use():
+                yield given
+        else:
+            yield given
+
+    def step(self, data, rows, **how):
+        """Steps on rows of images.
+
+        Args:
+            data: images, perhaps targets.
+            rows: `(steps, 1, batch)` tensor.
+            **how: As for `ops.autoencoder_step`.
+
+        Returns:
+            Its telemetry.
+        """
+        chain, log_variance = self.model.dense_layers()
+        how |= {"targets": data[1] if len(data) > 1 else None, "log_variance": log_variance}
+        return ops.autoencoder_step(chain, self.model.optimizer, data[0], rows[:, 0], **how)
+
+    def _suits(self, given):
+        x, y = given.get("x"), given.get("y")
+        arrays = [x] if y is None or y is x else [x, y]
+        return (
+            all(isinstance(a, np.ndarray) or _is_eager(a) for a in arrays)
+            and len({len(a) for a in arrays} - {0}) == 1
+            and given.get("shuffle", True) in (True, False)
+            and all(given.get(name) is None for name in STOCK)
+            and not self.why_stock()
+            and self._fits(y)
+        )
+
+    def _fits(self, y):
+        return y is None or tuple(y.shape[1:]) == self.model.output_shape[1:]
+
+    def _data(self, given):
+        model = self.model
+        # In the order of Keras, in which files have the slots.
+        players.build(OP, model.optimizer, model.trainable_variables)
+        dtype, x, y = model.variable_dtype, given["x"], given.get("y")
+        arrays = (x,) if y is None or y is x else (x, y)
+        return tuple(tf.convert_to_tensor(np.asarray(a).astype(dtype, copy=False)) for a in arrays)
+
+
+def compile_as_saved(model, config):
+    """Compiles a model by its `get_compile_config`, with its optimizer's slots."""
+    arguments = keras.saving.deserialize_keras_object(config)
+    if arguments.get("steps_per_execution") == 1:  # Keras notes its default, too
+        del arguments["steps_per_execution"]
+    model.compile(**arguments)
+    model.optimizer.build(model.trainable_variables)
+
+
+def log(tracker, values, batch_size):
+    """Adds what steps came to, `(steps,)`, to a `keras.metrics.Mean` over images."""
+    weights = tf.fill(tf.shape(values), tf.cast(batch_size, tracker.dtype))
+    tracker.update_state(tf.cast(values, tracker.dtype), sample_weight=weights)
+
+
+def _check_trained(model, chain):
+    """Raises NotDense if the kernel would train other variables than Keras, or otherwise."""
+    trained = {id(v) for v in model.trainable_variables}
+    if any(id(v) not in trained for v in network.variables(chain)):
+        raise network.NotDense("some layers are frozen")
+    if len(trained) > len(network.variables(chain)):
+        raise network.NotDense("there are weights beside those of the dense layers")
+    _, why = optimizer_rules.of(model.optimizer)
+    if why:
+        raise network.NotDense(why)
+    if tf.distribute.has_strategy() or model.distribute_strategy.num_replicas_in_sync > 1:
+        raise network.NotDense("under tf.distribute")
+
+
+def _is_eager(x):
+    return tf.is_tensor(x) and hasattr(x, "numpy") and isinstance(x, tf.Tensor)
+
+
+def _without(given, name):
+    return {key: value for key, value in given.items() if key != name}
+
+
+def _split(given):
+    """The arguments, validation data in place of `validation_split`, as Keras splits arrays."""
+    x, y, share = given.get("x"), given.get("y"), given.get("validation_split")
+    plain = isinstance(x, np.ndarray) and (y is None or isinstance(y, np.ndarray))
+    whole = given.get("validation_data") is None and given.get("sample_weight") is None
+    at = math.floor(len(x) * (1 - share)) if share and plain and whole else 0
+    if not 0 < at < len(x) or (y is not None and len(y) != len(x)):
+        return given
+    parts = {"x": x[:at], "y": None if y is None else x[:at] if y is x else y[:at]}
+    if y is x:
+        parts["y"] = parts["x"]
+    validation = (x[at:],) if y is None else (x[at:], y[at:])
+    return {**_without(given, "validation_split"), **parts, "validation_data": validation}
