@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks import trainers, vae
+from benchmarks import autoencoders, trainers, vae
 from benchmarks.cases import cases
 from benchmarks.measure import Rounds, quantiles, ratio
 
@@ -18,7 +18,8 @@ class Contender:
     def __init__(self, trainer, case):
         self.provider, self.case = trainer, case
         (self._batch,) = case.shape
-        self._images = vae.make_images(case.iterations * self._batch)
+        count = case.iterations // case.per_call * self._batch
+        self._images = (autoencoders.MODELS.get(case.operation) or vae).make_images(count)
 
     def inputs(self):
         return ()
@@ -27,7 +28,9 @@ class Contender:
         """Nothing: a run is long, and begins with what lies in main memory."""
 
     def run(self, iterations):
-        """An epoch of `iterations` steps, or as many calls that each generate a batch."""
+        """Epochs of `iterations` steps in all, or as many calls that each generate a batch."""
+        if self.case.measure == "train":
+            return self.provider.epoch(self._images, self._batch, self.case.per_call)
         if self.case.measure == "fit":
             return self.provider.epoch(self._images, self._batch)
         for _ in range(iterations):
@@ -43,16 +46,18 @@ class Contender:
 
 def contenders(case):
     """Ours and the others: those that are installed, each checked before anything is timed."""
-    weights, found = vae.make_weights(), []
+    model = autoencoders.MODELS.get(case.operation)
+    reference = model or vae
+    weights, found = reference.make_weights(), []
     for name in ("fused", *case.providers):
-        if trainer := trainers.load(name, weights):
-            vae.check(trainer, weights)
+        if trainer := trainers.load(name, weights, model):
+            reference.check(trainer, weights)
             found.append(Contender(trainer, case))
             found[-1].run(1)  # compiles
     return found[0], found[1:]
 
 
-@pytest.mark.parametrize("case", cases("fit", "generate"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases("fit", "train", "generate"), ids=lambda case: case.name)
 def test_model(benchmark, record, case):
     ours, others = contenders(case)
     rounds = Rounds(ours, others)

@@ -5,6 +5,8 @@ from itertools import pairwise
 
 from benchmarks.gan import DISCRIMINATOR, GENERATOR, flops
 
+# Keras' fit by default, and with 20 steps in an execution.
+FITS = ("keras", "keras_20")
 STOCK = ("eager", "keras", "keras_xla")
 PEERS = ("torch", "torch_compile", "jax")
 # Inside a graph there is no eager row: it would be the row "a call" again.
@@ -68,7 +70,8 @@ class Case:
     `measure` says how: "graph" repeats the operation in one graph, "call" calls it from Python,
     "memory" takes TensorFlow's peak, "growth" the time per element through the C ABI, "import"
     the seconds that fastgen adds to TensorFlow's own import; "fit" trains a model for an epoch of
-    `iterations` steps of `operation` on `shape` images, "generate" draws `shape` images from it.
+    `iterations` steps of `operation` on `shape` images, "generate" draws `shape` images from it;
+    "train" trains the model `operation` of autoencoders.py likewise, `per_call` epochs in a `fit`.
     Else `operation` names an entry of operations.py: inputs, float64 reference and check. "update"
     times optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. "step"
     times `operation` of the book's GAN, see gan.py, on batches of `shape`, `per_call` steps in each
@@ -341,7 +344,9 @@ CASES = (
         "fit",
         operation="autoencoder_step",
         shape=(32,),
+        providers=("keras_20", *COMPILED),
         iterations=64,
+        bars=(Bar("keras", 3),),
     ),
     Case(
         "vae_fit_128",
@@ -349,7 +354,27 @@ CASES = (
         "fit",
         operation="autoencoder_step",
         shape=(128,),
+        providers=("keras_20", *COMPILED),
         iterations=32,
+        bars=(Bar("keras", 2),),
+    ),
+    *(
+        Case(
+            f"{model}_autoencoder_fit_{batch}",
+            f"{title}, a step, batch {batch}",
+            "train",
+            operation=model,
+            shape=(batch,),
+            providers=FITS,
+            iterations=iterations,
+            per_call=epochs,
+            bars=(Bar("keras", least),),
+        )
+        for model, title, batch, iterations, epochs, least in (
+            ("stacked", "784-100-30-100-784", 32, 64, 1, 3),
+            ("stacked", "784-100-30-100-784", 128, 32, 1, 2),
+            ("linear", "3-2-3, 2 steps an epoch", 30, 100, 50, 20),
+        )
     ),
     Case(
         "vae_generate_1024",

@@ -18,6 +18,7 @@ BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 NAMES = {
     "fused": "fastgen",
     "keras": "Keras",
+    "keras_20": "Keras, 20 steps an execution",
     "keras_xla": "Keras XLA",
     "keras_scan": "Keras, as many a call",
     "keras_xla_scan": "Keras XLA, as many a call",
@@ -73,6 +74,10 @@ def is_model(row):
     return row["measure"] in ("fit", "generate")
 
 
+def is_training(row):
+    return row["measure"] == "train"
+
+
 def is_step(row):
     return row["measure"] == "step"
 
@@ -86,7 +91,7 @@ def is_product(row):
 
 
 def is_timed(row):
-    return is_op(row) or is_update(row) or is_step(row) or is_model(row)
+    return is_op(row) or is_update(row) or is_step(row) or is_model(row) or is_training(row)
 
 
 def op_table(rows):
@@ -141,19 +146,25 @@ def share(figures):
 
 def update_table(rows):
     """A line per optimizer, as above."""
-    shown = providers_of(rows)
-    header = ["an optimizer's step, float32", *(NAMES[name] for name in shown), "bars"]
-    cells = [
-        [row["title"], *(time_cell(row, name) for name in shown), verdict(row)] for row in rows
-    ]
-    return markdown([header, ["---"] * len(header), *cells])
+    return table_of("an optimizer's step, float32", rows)
 
 
 def model_table(rows):
     """A line per timed model, as above."""
+    return table_of(f"{MODEL}, float32", rows)
+
+
+def training_table(rows):
+    """A line per autoencoder, as above."""
+    return table_of("dense autoencoders through fit, float32", rows)
+
+
+def table_of(title, rows):
     shown = providers_of(rows)
-    header = [f"{MODEL}, float32", *(NAMES[name] for name in shown)]
-    cells = [[row["title"], *(time_cell(row, name) for name in shown)] for row in rows]
+    header = [title, *(NAMES[name] for name in shown), "bars"]
+    cells = [
+        [row["title"], *(time_cell(row, name) for name in shown), verdict(row)] for row in rows
+    ]
     return markdown([header, ["---"] * len(header), *cells])
 
 
@@ -222,6 +233,7 @@ def table(results):
         is_step: step_table,
         is_sweep: sweep_table,
         is_model: model_table,
+        is_training: training_table,
         lambda row: not (is_timed(row) or is_sweep(row) or is_product(row)): other_table,
     }
     chosen = [(make, [row for row in rows if kind(row)]) for kind, make in kinds.items()]

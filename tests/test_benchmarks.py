@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import (
     adversaries,
+    autoencoders,
     bench_ops,
     c_abi,
     measure,
@@ -43,12 +44,12 @@ def test_names_of_the_cases_are_unique():
 
 @pytest.mark.parametrize("case", CASES, ids=ids)
 def test_case_is_well_formed(case):
-    known = {"fused", *STOCK, *PEERS, *adversaries.MODULES, "openblas"}
+    known = {"fused", *STOCK, *PEERS, *adversaries.MODULES, *trainers.MODULES, "openblas"}
     assert set(case.providers) <= known - {"fused"}
     of_ops, of_models = {"graph", "call", "memory", "growth"}, {"fit", "generate", "import"}
     of_gan = dict.fromkeys(("step", "sweep"), ("gan_step", "discriminator_update"))
-    of_fit = {"fit": ("autoencoder_step",)}
-    assert case.measure in {*of_ops, *of_models, *of_gan, "update", "product"}
+    of_fit = {"fit": ("autoencoder_step",), "train": autoencoders.MODELS}
+    assert case.measure in {*of_ops, *of_models, *of_gan, *of_fit, "update", "product"}
     operations = {"update": updates.RULES, **of_gan, **of_fit}
     operations["product"] = ("dense", "dense_transpose")
     operations |= dict.fromkeys(of_ops, OPERATIONS)
@@ -361,6 +362,16 @@ def test_a_wrong_trainer_is_red_before_it_is_timed(spoil, error):
 def test_trainers_of_keras_are_right(name):
     weights = vae.make_weights()
     vae.check(trainers.load(name, weights), weights)
+
+
+@pytest.mark.parametrize("name", ["fused", "keras_20"])
+@pytest.mark.parametrize("model", autoencoders.MODELS.values(), ids=[*autoencoders.MODELS])
+def test_trainers_of_autoencoders_are_right(name, model):
+    weights = model.make_weights()
+    trainer = trainers.load(name, weights, model)
+    with pytest.raises(AssertionError, match=f"{name}: loss"):
+        model.check(trainer, [1.01 * w for w in weights])
+    model.check(trainer, weights)
 
 
 def test_report_needs_the_markers():

@@ -1,6 +1,7 @@
-"""Who trains the VAE: stock Keras, fastgen, and the peers that are installed.
+"""Who trains the VAE and dense autoencoders: stock Keras, fastgen, and the peers installed.
 
-A trainer is built from a list of weights (see `benchmarks.vae`), so that all start alike.
+A trainer is built from a list of weights (see `benchmarks.vae` and `benchmarks.autoencoders`), so
+that all start alike.
 """
 
 import importlib
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 MODULES = {
     "fused": "keras_fit",
     "keras": "keras_fit",
+    "keras_20": "keras_fit",
     "keras_xla": "keras_fit",
     "torch": "torch_loop",
     "torch_compile": "torch_loop",
@@ -21,21 +23,26 @@ NEEDS = {"torch_loop": "torch", "jax_loop": "jax"}
 
 @dataclass(frozen=True)
 class Trainer:
-    """One VAE, made ready.
+    """One model, made ready.
 
     `epoch(images, batch_size)` trains on every image once, in shuffled batches, and returns the
     mean loss; `loss(images)` is the mean loss with fresh noise; `generate(count)` returns decoded
-    draws from the prior as NumPy `[count, 784]`. All three return when the work is done.
+    draws from a VAE's prior as NumPy `[count, 784]`. All three return when the work is done.
     """
 
     name: str
     epoch: Callable
     loss: Callable
-    generate: Callable
+    generate: Callable | None = None
 
 
-def load(name, weights):
-    """The trainer, or None where its package is not installed."""
+def load(name, weights, model=None):
+    """The trainer of the VAE, or of a `model` of autoencoders.py.
+
+    None where its package is not installed.
+    """
+    if model is not None:
+        return importlib.import_module(f"{__name__}.keras_autoencoder").build(name, weights, model)
     module = MODULES[name]
     if module in NEEDS and importlib.util.find_spec(NEEDS[module]) is None:
         return None

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 import fastgen
 from benchmarks.trainers import Trainer
+from benchmarks.trainers.keras_autoencoder import PER_EXECUTION
 from benchmarks.vae import CODINGS, LEARNING_RATE, SIZES
 
 
@@ -53,7 +54,8 @@ def build(name, weights):
         model, decoder = stock()
         xla = name == "keras_xla"
         optimizer = keras.optimizers.Nadam(LEARNING_RATE)
-        model.compile(optimizer, loss=summed_bce, jit_compile=xla)
+        steps = PER_EXECUTION.get(name, 1)
+        model.compile(optimizer, loss=summed_bce, jit_compile=xla, steps_per_execution=steps)
 
         @tf.function(jit_compile=xla)
         def draw(count):

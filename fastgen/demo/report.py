@@ -73,7 +73,7 @@ def speed_lines(entrants, steps_per_epoch):
     median, low, high = speed_ratio(*entrants)
     names = f"{entrants[1].name} / {entrants[0].name}"
     yield f"  {names}: {median:.2f}x ({low:.2f} to {high:.2f})"
-    yield "  (fastgen runs 16 steps a call; the latent layer is a small part of a step)"
+    yield "  (fastgen runs whole steps in a kernel, up to 50 a call, where it takes the layers)"
 
 
 def latent_line(entrants, shape):

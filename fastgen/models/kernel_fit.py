@@ -87,15 +87,13 @@ class KernelFit:
         arrays = [x] if y is None or y is x else [x, y]
         return (
             all(isinstance(a, np.ndarray) or _is_eager(a) for a in arrays)
-            and len({len(a) for a in arrays} - {0}) == 1
+            and len({len(a) for a in arrays}) == 1
+            and len(x) > 0
             and given.get("shuffle", True) in (True, False)
             and all(given.get(name) is None for name in STOCK)
             and not self.why_stock()
-            and self._fits(y)
+            and tuple(arrays[-1].shape[1:]) == self.model.output_shape[1:]
         )
-
-    def _fits(self, y):
-        return y is None or tuple(y.shape[1:]) == self.model.output_shape[1:]
 
     def _data(self, given):
         model = self.model
