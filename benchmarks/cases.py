@@ -338,25 +338,18 @@ CASES = (
         )
         for batch in (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
     ),
-    Case(
-        "vae_fit_32",
-        "a training step through fit, batch 32",
-        "fit",
-        operation="autoencoder_step",
-        shape=(32,),
-        providers=("keras_20", *COMPILED),
-        iterations=64,
-        bars=(Bar("keras", 3),),
-    ),
-    Case(
-        "vae_fit_128",
-        "a training step through fit, batch 128",
-        "fit",
-        operation="autoencoder_step",
-        shape=(128,),
-        providers=("keras_20", *COMPILED),
-        iterations=32,
-        bars=(Bar("keras", 2),),
+    *(
+        Case(
+            f"vae_fit_{batch}",
+            f"a training step through fit, batch {batch}",
+            "fit",
+            operation="autoencoder_step",
+            shape=(batch,),
+            providers=("keras_20", *COMPILED),
+            iterations=iterations,
+            bars=(Bar("keras", least),),
+        )
+        for batch, iterations, least in ((32, 64, 3), (128, 32, 2))
     ),
     *(
         Case(
