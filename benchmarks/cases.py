@@ -254,32 +254,21 @@ CASES = (
         iterations=100,
         bytes_per_element=20,
     ),
-    Case(
-        "sparsity_4096x300",
-        "KL sparsity, 4096×300",
-        "graph",
-        operation="sparsity",
-        shape=(4096, 300),
-        iterations=8,
-        bytes_per_element=8,
-    ),
-    Case(
-        "gaussian_noise_4096x784",
-        "Gaussian noise, 4096×784",
-        "graph",
-        operation="gaussian_noise",
-        shape=(4096, 784),
-        iterations=8,
-        bytes_per_element=8,
-    ),
-    Case(
-        "dropout_4096x784",
-        "dropout, 4096×784",
-        "graph",
-        operation="dropout",
-        shape=(4096, 784),
-        iterations=8,
-        bytes_per_element=16,
+    *(
+        Case(
+            f"{operation}_4096x{cols}",
+            f"{title}, 4096×{cols}",
+            "graph",
+            operation=operation,
+            shape=(4096, cols),
+            iterations=8,
+            bytes_per_element=moved,
+        )
+        for operation, title, cols, moved in (
+            ("sparsity", "KL sparsity", 300, 8),
+            ("gaussian_noise", "Gaussian noise", 784, 8),
+            ("dropout", "dropout", 784, 16),
+        )
     ),
     *(
         Case(

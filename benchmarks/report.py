@@ -161,11 +161,13 @@ def training_table(rows):
 
 def table_of(title, rows):
     shown = providers_of(rows)
-    header = [title, *(NAMES[name] for name in shown), "bars"]
-    cells = [
-        [row["title"], *(time_cell(row, name) for name in shown), verdict(row)] for row in rows
-    ]
-    return markdown([header, ["---"] * len(header), *cells])
+    lines = [[title, *(NAMES[name] for name in shown)]]
+    lines += [[row["title"], *(time_cell(row, name) for name in shown)] for row in rows]
+    if any(row["bars"] for row in rows):
+        lines = [
+            [*cells, end] for cells, end in zip(lines, ["bars", *map(verdict, rows)], strict=True)
+        ]
+    return markdown([lines[0], ["---"] * len(lines[0]), *lines[1:]])
 
 
 def providers_of(rows):
