@@ -77,14 +77,30 @@ def dtype(model):
     return tf.as_dtype(weights(model)[0].dtype)
 
 
-def descend(op, tape, loss, model, optimizer, phase="the loss is not finite: nothing was updated"):
+def kept(*models):
+    """What a pass in training mode moves, moving averages and seeds, with the values of now."""
+    layers = [layer for model in models for layer in model._flatten_layers()]
+    moved = [v for layer in layers for v in layer._non_trainable_variables]
+    moved += [generator.state for layer in layers for generator in layer._seed_generators]
+    return [(v.value, tf.identity(v.value)) for v in moved]
+
+
+def descend(
+    op, tape, loss, model, optimizer, before, phase="the loss is not finite: nothing was updated"
+):
     """One step of the optimizer for all of a model's weights; the norm of the gradients.
 
-    `phase` is the error of a loss that is not finite, which XLA does not see.
+    Where the loss is not finite, what is in `before`, see `kept`, is as it was then, and `phase` is
+    the error, which XLA does not see.
     """
     variables = weights(model)
-    gradients = tape.gradient(loss, [v.value for v in variables])
     players.build(op, optimizer, variables)
-    with tf.control_dependencies([tf.debugging.check_numerics(loss, f"{op}: {phase}")]):
+    scale = optimizer.scale_loss(tf.ones_like(loss))
+    gradients = tape.gradient(loss, [v.value for v in variables], output_gradients=scale)
+    finite = tf.math.is_finite(loss)
+    undone = [v.assign(tf.where(finite, v, value)) for v, value in before]
+    with tf.control_dependencies(undone):
+        checked = tf.debugging.check_numerics(loss, f"{op}: {phase}")
+    with tf.control_dependencies([checked]):
         optimizer.apply(gradients, variables)
-    return tf.linalg.global_norm(gradients)
+        return tf.linalg.global_norm(gradients) / scale

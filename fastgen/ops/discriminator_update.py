@@ -122,8 +122,9 @@ def _fused(op, player, real, fake, targets):
     )
 
 
-def composite(op, discriminator, optimizer, real, fake, targets, **phase):
+def composite(op, discriminator, optimizer, real, fake, targets, before=None, **phase):
     """The update in stock operations; the telemetry as a vector."""
+    before = before or adversary.kept(discriminator)
     counts = tf.shape(real)[0], tf.shape(fake)[0]
     dtype = adversary.dtype(discriminator)
     images = tf.concat([adversary.unit_range(real, dtype), adversary.unit_range(fake, dtype)], 0)
@@ -132,7 +133,7 @@ def composite(op, discriminator, optimizer, real, fake, targets, **phase):
     with tf.GradientTape() as tape, normalizing(discriminator):
         logits = adversary.logits_of(discriminator, discriminator(images, training=True))
         loss = sigmoid_cross_entropy(tf.cast(targets, logits.dtype), logits, reduction="mean")
-    norm = adversary.descend(op, tape, loss, discriminator, optimizer, **phase)
+    norm = adversary.descend(op, tape, loss, discriminator, optimizer, before, **phase)
     real_part, fake_part = tf.split(tf.sigmoid(logits), counts)
     parts = [
         loss,

@@ -153,33 +153,46 @@ class Composite:
 
     def run(self, rows, seeds, targets):
         """The telemetry of all steps, a row each."""
-        steps = rows.shape[0]
-        made = [
-            self.step(rows[i], seeds[i], None if targets is None else targets[i], f"{i} of {steps}")
-            for i in range(steps)
-        ]
+        steps, made = rows.shape[0], []
+        for i in range(steps):
+            of_step = None if targets is None else targets[i]
+            with tf.control_dependencies(made[-1:]):
+                made.append(self.step(rows[i], seeds[i], of_step, f"{i} of {steps}"))
         return tf.stack(made) if made else tf.zeros([0, len(TELEMETRY)], tf.float64)
 
     def step(self, rows, seeds, targets, which):
-        """The telemetry of a step, a vector: rows (n_critic, batch), seeds (n_critic + 1, 2)."""
+        """The telemetry of a step, a vector: rows (n_critic, batch), seeds (n_critic + 1, 2).
+
+        A phase begins when the loss of the one before it is known to be finite.
+        """
         critic = []
         for i in range(rows.shape[0]):
-            fake = self.imagine(rows, seeds[i], training=self.by_batch)
-            made = update_discriminator(
-                OP,
-                self.discriminator,
-                self.discriminator_optimizer,
-                tf.gather(self.images, rows[i]),
-                fake,
-                None if targets is None else tf.reshape(targets[i], [-1]),
-                phase=_not_finite("discriminator", which),
-            )
-            critic.append(made)
-        own = self.update_generator(rows, seeds[-1], which)
+            of_update = None if targets is None else tf.reshape(targets[i], [-1])
+            with tf.control_dependencies(critic[-1:]):
+                found, fake = self.update_discriminator(rows, i, seeds[i], of_update, which)
+            critic.append(found)
+        with tf.control_dependencies(critic[-1:]):
+            own = self.update_generator(rows, seeds[-1], which)
         last = [*own, _distance(fake)]
         return tf.concat(
             [tf.reduce_mean(tf.stack(critic), 0), [tf.cast(x, tf.float64) for x in last]], 0
         )
+
+    def update_discriminator(self, rows, i, seed, targets, which):
+        """Phase 1: the telemetry, and the generated images."""
+        before = adversary.kept(self.generator, self.discriminator)
+        fake = self.imagine(rows, seed, training=self.by_batch)
+        found = update_discriminator(
+            OP,
+            self.discriminator,
+            self.discriminator_optimizer,
+            tf.gather(self.images, rows[i]),
+            fake,
+            targets,
+            before,
+            phase=_not_finite("discriminator", which),
+        )
+        return found, fake
 
     def imagine(self, rows, seed, training=True):
         """The generator's images for a seed."""
@@ -190,6 +203,7 @@ class Composite:
 
     def update_generator(self, rows, seed, which):
         """Phase 2: the loss and the norm of the gradients."""
+        before = adversary.kept(self.generator, self.discriminator)
         with tf.GradientTape() as tape:
             images = self.imagine(rows, seed)
             with normalizing(self.discriminator, self.by_batch):
@@ -202,6 +216,7 @@ class Composite:
             loss,
             self.generator,
             self.generator_optimizer,
+            before,
             phase=_not_finite("generator", which),
         )
         return loss, norm

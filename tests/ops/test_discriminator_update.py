@@ -9,7 +9,7 @@ import fastgen
 from fastgen import native, ops
 from fastgen.ops import players
 from tests.ops import gan
-from tests.tolerances import OPTIMIZER_FLOAT64, OPTIMIZER_STEP, TOLERANCES
+from tests.tolerances import OPTIMIZER_FLOAT64, OPTIMIZER_STEP, TOLERANCES, assert_close
 
 
 def setting(dtype="float32", optimizer=keras.optimizers.RMSprop, counts=(8, 5)):
@@ -111,6 +111,24 @@ def test_refused(path, change, message):
     with pytest.raises(ValueError, match=f"discriminator_update: .*{message}|{message}"):
         ops.discriminator_update(**{**given, **change})
     assert int(given["optimizer"].iterations) == 0
+
+
+@pytest.mark.parametrize(
+    "scaled",
+    [
+        lambda: keras.optimizers.SGD(0.1, loss_scale_factor=1024.0),
+        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), 1024.0),
+    ],
+    ids=["factor", "dynamic"],
+)
+def test_loss_scales(scaled):
+    results = []
+    for optimizer in (lambda: keras.optimizers.SGD(0.1), scaled):
+        model, optimizer, real, fake = setting(optimizer=optimizer)
+        found = ops.discriminator_update(model, optimizer, real, fake)
+        results.append([*model.get_weights(), found["gradient_norm"]])
+    for a, b in zip(*results, strict=True):
+        assert_close(a, b, "float32")
 
 
 def test_in_a_graph_and_in_xla(monkeypatch):

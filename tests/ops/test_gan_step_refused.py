@@ -130,3 +130,41 @@ def raw(monkeypatch, fused):
 def test_the_second_wall(raw, change, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         raw(**change)
+
+
+class Noisy(keras.layers.Layer):
+    """Normalizes by the batch, with moving averages, and drops some."""
+
+    def __init__(self):
+        super().__init__()
+        self.normalize, self.drop = keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)
+
+    def call(self, x, training=None):
+        return self.drop(self.normalize(x, training=training), training=training)
+
+
+@pytest.mark.parametrize("phase", ["discriminator", "generator"])
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_failed_phase_leaves_moving_averages_and_seeds(phase, graph):
+    models = [
+        keras.Sequential([keras.Input(m.input_shape[1:]), m.layers[0], Noisy(), *m.layers[1:]])
+        for m in gan.small("float32")
+    ]
+    rates = (1.0, 1.0) if phase == "discriminator" else (1.0, 3e38)  # no weight survives that
+    optimizers = [keras.optimizers.SGD(rate) for rate in rates]
+    images = gan.images_of(models)
+    if phase == "discriminator":
+        images[:] = np.nan
+    for model, optimizer in zip(models, optimizers, strict=True):
+        optimizer.build(model.trainable_variables)
+    moving = [v for m in models for v in m.non_trainable_variables]
+    assert len(moving) == 6  # two moving averages and a seed each
+    step = tf.function(ops.gan_step) if graph else ops.gan_step
+    arguments = [tf.constant(x) for x in gan.feed(1, images)]
+    before = gan.copies(v.value for v in moving)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"loss of the {phase} is not finite"):
+        step(*models, *optimizers, tf.constant(images), *arguments)
+    after = gan.copies(v.value for v in moving)
+    same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert all(same) if phase == "discriminator" else not any(same)
+    assert all(np.all(np.isfinite(v)) for v in after)
