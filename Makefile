@@ -20,7 +20,7 @@ ARGS ?=
 WORKERS ?= -n auto --maxprocesses 4
 
 help:
-	@echo "make demo       train the VAE of the book with stock Keras layers and with ours"
+	@echo "make demo       train the VAE and the GAN of the book, of stock Keras and ours"
 	@echo "make test       all tests but the slow ones; make test-slow: the slow ones"
 	@echo "make lint       ruff and clang-format; make format: mend what they can"
 	@echo "make bench      time every kernel against its peers and write the report"

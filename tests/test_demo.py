@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 import fastgen.demo
 from fastgen.cli import app
-from fastgen.demo import PICTURES
+from fastgen.demo import PICTURES, gan
 from fastgen.demo.comparison import Entrant, speed_ratio, step_rate, train_in_turns
 from fastgen.demo.latent import ROUNDS, check, time_in_turns
 from fastgen.demo.models import StockGaussianLatent, reconstruction_loss
 from fastgen.demo.report import latent_line, path_lines, speed_lines, summary_table
 from fastgen.evaluation import Comparison
 from fastgen.interrupt import StopOnInterrupt
-from tests.tolerances import TRAINING, assert_close
+from tests.tolerances import MOVEMENT, TRAINING, assert_close
 
 IMAGES = np.random.RandomState(0).randint(0, 256, (40, 8, 6)).astype(np.uint8)
 
@@ -70,11 +70,14 @@ def test_demo_on_the_kernels(demo, fused, quick_features):
     assert all(imread(out / name).ndim == 3 for name in PICTURES.values())
     assert sorted(path.name for path in out.iterdir()) == sorted(["losses.csv", *PICTURES.values()])
     summary = result.output.partition("In the end")[2]
-    rows = re.findall(r"^│ (\w+).*│ +(\S+) │ +(\S+) │$", summary, re.MULTILINE)
+    rows = re.findall(r"^│ (\w+)" + r".*│ +(\S+) │ +(\S+)" * 2 + " │$", summary, re.MULTILINE)
     assert [name for name, *_ in rows] == [
         *("validation", "training", "Fréchet", "kernel", "precision", "recall")
     ]
-    assert all(np.isfinite(float(value)) for _, *values in rows for value in values)
+    assert rows[0][3:] == ("none", "none")  # of validation losses
+    values = [value for _, *values in rows for value in values if value != "none"]
+    assert all(np.isfinite(float(value)) for value in values)
+    assert "Losses of the GANs" in result.output and re.search("gan_step +fused", result.output)
 
 
 @pytest.fixture
@@ -97,7 +100,7 @@ def test_interrupt_leaves_what_was_made(demo, interrupted):
     files = "losses.csv, stock.png, fastgen.png"
     assert result.stderr == f"Interrupted after 2 of 9 epochs; {out} has {files}.\n"
     assert len(read_losses(out)) == 2
-    assert all((out / name).exists() for name in PICTURES.values())
+    assert {path.name for path in out.iterdir()} == {"losses.csv", "stock.png", "fastgen.png"}
 
 
 def test_an_interrupt_while_drawing_leaves_what_was_drawn(demo, interrupted, monkeypatch):
@@ -110,6 +113,42 @@ def test_an_interrupt_while_drawing_leaves_what_was_drawn(demo, interrupted, mon
     assert result.exit_code == 130
     files = "losses.csv, stock.png"
     assert result.stderr == f"Interrupted after 2 of 9 epochs; {out} has {files}.\n"
+
+
+def test_an_interrupt_of_the_gans_leaves_the_rest(demo, monkeypatch):
+    def train(entrants, *arguments, **options):
+        for entrant in entrants:
+            entrant.losses += range(9)
+            entrant.seconds += range(9)
+        if entrants[0].name == "stock Keras GAN":
+            del entrants[1].losses[4:]
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastgen.demo, "train_in_turns", train)
+    result, out = demo(IMAGES, "--epochs", "9")
+    assert result.exit_code == 130
+    assert result.stderr.startswith(f"Interrupted after 4 of 9 epochs; {out} has losses.csv, stock")
+
+
+def test_gans_have_the_same_losses():
+    x = (IMAGES / np.float32(255))[:20]
+    entrants = gan.build(x.shape[1:], seed=4)
+    with StopOnInterrupt() as interrupt:
+        train_in_turns(
+            entrants,
+            x,
+            None,
+            epochs=3,
+            batch_size=8,
+            seed=0,
+            valid_epochs=(),
+            on_epoch=lambda entrant: None,
+            interrupt=interrupt,
+        )
+    stock, ours = ([e.losses, e.discriminator_losses] for e in entrants)
+    np.testing.assert_allclose(ours, stock, rtol=TRAINING)
+    stock, ours = (entrant.model.generate(5, seed=2) for entrant in entrants)
+    np.testing.assert_allclose(ours, stock, rtol=MOVEMENT, atol=MOVEMENT)
 
 
 def test_an_interrupt_after_the_last_epoch_is_told(demo, quick_features, monkeypatch):

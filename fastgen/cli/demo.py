@@ -14,14 +14,14 @@ def demo(
     data: Annotated[
         str, typer.Option(metavar="FILE.npz", help="Images x, labels y; or the built-in digits.")
     ] = "digits",
-    epochs: Annotated[int, typer.Option(help="Epochs for each of the two models.")] = 60,
+    epochs: Annotated[int, typer.Option(help="Epochs for each of the four models.")] = 60,
     batch_size: Annotated[int, typer.Option(help="Images in a training step.")] = 32,
     out: Annotated[Path, typer.Option(help="Folder for the pictures and losses.csv.")] = Path(
         "fastgen-demo"
     ),
     seed: Annotated[int, typer.Option(help="Of the weights, the noise and the batches.")] = 0,
 ):
-    """Train the book's VAE with stock Keras layers and with fastgen's, and compare them."""
+    """Train the book's VAE and its GAN, of stock Keras and of fastgen, and compare them."""
     outcome = None
     with contextlib.suppress(KeyboardInterrupt):
         with one_line_errors():

@@ -1,6 +1,7 @@
-"""The demo: the book's variational autoencoder, with stock Keras layers and with fastgen's."""
+"""The demo: the book's variational autoencoder and its GAN, of stock Keras and of fastgen."""
 
 import contextlib
+import itertools
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +11,13 @@ import numpy as np
 from rich.console import Console
 
 import fastgen
+from fastgen.demo import gan
 from fastgen.demo.comparison import Entrant, copy_weights, train_in_turns
 from fastgen.demo.latent import time_in_turns
 from fastgen.demo.models import StockGaussianLatent, ours, stock
 from fastgen.demo.report import (
     TrainingProgress,
+    gan_table,
     latent_line,
     loss_table,
     path_lines,
@@ -26,17 +29,22 @@ from fastgen.evaluation import compare, feature_extractor
 from fastgen.evaluation.comparison import LEAST
 from fastgen.interrupt import StopOnInterrupt
 from fastgen.layers import GaussianLatent
-from fastgen.plots import contact_sheet
+from fastgen.plots import contact_sheet, samples
 
 GENERATED = 1000
-PICTURES = {"stock Keras": "stock.png", "fastgen": "fastgen.png"}
+PICTURES = {
+    "stock Keras": "stock.png",
+    "fastgen": "fastgen.png",
+    "stock Keras GAN": "stock_gan.png",
+    "fastgen GAN": "fastgen_gan.png",
+}
 
 
 class Outcome(NamedTuple):
     """What a run came to.
 
     Attributes:
-        epochs: Epochs that both models finished.
+        epochs: Epochs that both VAEs finished; once those have ended, that both GANs did.
         files: Names of the files written.
         complete: Whether it ended by itself, rather than by Ctrl-C.
     """
@@ -47,7 +55,7 @@ class Outcome(NamedTuple):
 
 
 def run(train, valid, *, epochs, batch_size, out, seed, console=None):
-    """Trains both models, prints what was measured, and writes pictures and `losses.csv`.
+    """Trains all models, prints what was measured, and writes pictures and `losses.csv`.
 
     Args:
         train: `(images, labels)`; float images `[n, height, width]` or
@@ -64,60 +72,74 @@ def run(train, valid, *, epochs, batch_size, out, seed, console=None):
     """
     start = time.perf_counter()
     console = console or Console()
-    x_train, x_valid = train[0], valid[0]
-    steps = -(-len(x_train) // batch_size)
+    steps = -(-len(train[0]) // batch_size)
     shown = {int(epoch) for epoch in np.linspace(1, epochs, min(6, epochs)).round()}
     # Ctrl-C ends the training, not the command: what has been trained is still drawn.
     with StopOnInterrupt() as interrupt:
         console.print(
-            f"{len(x_train)} images {x_train.shape[1:]}, {len(x_valid)} more for validation; "
+            f"{len(train[0])} images {train[0].shape[1:]}, {len(valid[0])} more for validation; "
             f"{steps} steps of {batch_size} images an epoch",
             highlight=False,
         )
-        entrants = build(x_train.shape[1:], seed)
-        progress = TrainingProgress(console, entrants, epochs, steps)
+        vaes, gans = build(train[0].shape[1:], seed), gan.build(train[0].shape[1:], seed)
+        progress = TrainingProgress(console, [*vaes, *gans], epochs, steps)
+        how = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "interrupt": interrupt}
+        how["on_epoch"] = progress.update
         with progress, contextlib.suppress(KeyboardInterrupt):
-            train_in_turns(
-                entrants,
-                x_train,
-                x_valid,
-                epochs=epochs,
-                batch_size=batch_size,
-                seed=seed,
-                valid_epochs=shown,
-                on_epoch=progress.update,
-                interrupt=interrupt,
-            )
-    finished = min(len(entrant.losses) for entrant in entrants)
+            train_in_turns(vaes, train[0], valid[0], valid_epochs=shown, **how)
+            train_in_turns(gans, train[0], None, valid_epochs=(), **how)
+    done = [min(len(entrant.losses) for entrant in pair) for pair in (vaes, gans)]
+    finished = done[1] if done[0] == epochs else done[0]
     files = []
     # Ctrl-C from here on ends the command, which can still say what is in the folder.
     with contextlib.suppress(KeyboardInterrupt):
         if finished < epochs:
-            console.print("Stopping; drawing what was made" if finished else "Stopping")
-        if finished:
-            for name in write(entrants, valid, out, seed):
-                files.append(name)
+            console.print("Stopping; drawing what was made" if done[0] else "Stopping")
+        drawn = (
+            write(vaes, valid, out, seed) if done[0] else (),
+            write_grids(gans, out, seed) if done[1] else (),
+        )
+        for name in itertools.chain(*drawn):
+            files.append(name)
         if finished == epochs:
-            console.print(loss_table(entrants, sorted(shown)))
-            paths = path_lines(fastgen.stats())  # of the training, without what is timed next
-            shape = min(batch_size, len(x_train)), entrants[1].model.codings
-            latent = latent_line(time_in_turns(latent_layers(seed), shape, seed), shape)
-            for line in (*speed_lines(entrants, steps), latent, *paths):
-                console.print(line, highlight=False, soft_wrap=line is latent)
-            console.print(summary_table(entrants, steps, evaluate(entrants, train, x_valid, seed)))
+            batch = min(batch_size, len(train[0]))
+            for line in measured(vaes, gans, sorted(shown), steps, batch, seed):
+                console.print(line, highlight=False, soft_wrap="Latent layer" in str(line))
+            found = evaluate([*vaes, *gans], train, valid[0], seed)
+            console.print(summary_table([*vaes, *gans], steps, found))
             wrote = f"Wrote {', '.join(files)} to {out}; {time.perf_counter() - start:.0f} s in all"
             console.print(wrote, highlight=False, soft_wrap=True)
             return Outcome(finished, tuple(files), complete=True)
     return Outcome(finished, tuple(files), complete=False)
 
 
+def measured(vaes, gans, shown, steps, batch, seed):
+    """Yields the tables and lines that compare the two models of each kind."""
+    yield loss_table(vaes, shown)
+    yield gan_table(gans, shown)
+    paths = [*path_lines(fastgen.stats())]  # of the training, without what is timed next
+    yield from speed_lines(vaes, steps)
+    yield from speed_lines(gans, steps)
+    shape = batch, vaes[1].model.codings
+    yield latent_line(time_in_turns(latent_layers(seed), shape, seed), shape)
+    yield from paths
+
+
 def write(entrants, valid, out, seed):
-    """Writes the losses and a page of pictures of each model; yields each file's name once done."""
+    """Writes the losses and a page of pictures of each VAE; yields each file's name once done."""
     write_losses(Path(out, "losses.csv"), entrants)
     yield "losses.csv"
     for entrant in entrants:
         name = PICTURES[entrant.name]
         contact_sheet(entrant.model, *valid, path=Path(out, name), seed=seed)
+        yield name
+
+
+def write_grids(entrants, out, seed):
+    """Writes images of each GAN; yields each file's name once done."""
+    for entrant in entrants:
+        name = PICTURES[entrant.name]
+        samples(entrant.model, path=Path(out, name), seed=seed)
         yield name
 
 

@@ -14,7 +14,8 @@ class Entrant:
     name: str
     model: keras.Model | keras.Layer
     seconds: list = field(default_factory=list)
-    losses: list = field(default_factory=list)
+    losses: list = field(default_factory=list)  # a GAN's are those of its generator
+    discriminator_losses: list = field(default_factory=list)
     valid_losses: dict = field(default_factory=dict)  # epoch, counted from 1 -> logs
 
 
@@ -34,7 +35,11 @@ class EpochClock(keras.callbacks.Callback):
         if self.model.stop_training:
             return
         self.entrant.seconds.append(time.perf_counter() - self.start)
-        self.entrant.losses.append(logs["loss"])
+        if "generator_loss" in logs:
+            self.entrant.losses.append(logs["generator_loss"])
+            self.entrant.discriminator_losses.append(logs["discriminator_loss"])
+        else:
+            self.entrant.losses.append(logs["loss"])
 
 
 def copy_weights(source, target):
@@ -58,7 +63,7 @@ def train_in_turns(
     Args:
         entrants: Compiled models of the same initial weights.
         x_train: Images, input and target at once.
-        x_valid: Images to validate on.
+        x_valid: Images to validate on; None for GANs, which take images alone, and no validation.
         epochs: Epochs for each entrant.
         batch_size: Images in a step.
         seed: Of the order of the images.
@@ -75,8 +80,9 @@ def train_in_turns(
                 return
             how = {"batch_size": batch_size, "verbose": 0}
             callbacks = [interrupt, EpochClock(entrant)]
-            entrant.model.fit(batches, batches, shuffle=False, callbacks=callbacks, **how)
-            if epoch in valid_epochs and not interrupt.pressed:
+            data = (batches,) if x_valid is None else (batches, batches)
+            entrant.model.fit(*data, shuffle=False, callbacks=callbacks, **how)
+            if x_valid is not None and epoch in valid_epochs and not interrupt.pressed:
                 entrant.valid_losses[epoch] = entrant.model.evaluate(
                     x_valid, x_valid, return_dict=True, callbacks=[interrupt], **how
                 )

@@ -15,7 +15,7 @@ class TrainingProgress:
     def __init__(self, console, entrants, epochs, steps_per_epoch):
         self.steps_per_epoch = steps_per_epoch
         self.progress = Progress(
-            TextColumn("{task.description:12}"),
+            TextColumn("{task.description:15}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("epochs, {task.fields[state]}"),
@@ -60,6 +60,23 @@ def loss_table(entrants, epochs):
     return table
 
 
+def gan_table(entrants, epochs):
+    """The losses of both networks of two GANs side by side, after some epochs."""
+    table = Table(
+        title="Losses of the GANs",
+        title_justify="left",
+        caption="The discriminator's, the generator's. Same weights, batches and noise; "
+        "GANs amplify rounding, and go their own ways.",
+        caption_justify="left",
+    )
+    for heading in ("epoch", *(entrant.name for entrant in entrants)):
+        table.add_column(heading, justify="right")
+    for i in (epoch - 1 for epoch in epochs):
+        cells = (f"{e.discriminator_losses[i]:.3f}, {e.losses[i]:.3f}" for e in entrants)
+        table.add_row(str(i + 1), *cells)
+    return table
+
+
 def speed_lines(entrants, steps_per_epoch):
     """Steps per second of each entrant, and their ratio, as lines of text."""
     timed = len(entrants[0].seconds) - 1
@@ -69,7 +86,7 @@ def speed_lines(entrants, steps_per_epoch):
     yield f"Speed of fit in {timed} epochs, taking turns: median (20th to 80th percentile)"
     for entrant in entrants:
         median, low, high = step_rate(entrant, steps_per_epoch)
-        yield f"  {entrant.name:12} {median:7.1f} steps/s ({low:.1f} to {high:.1f})"
+        yield f"  {entrant.name:15} {median:7.1f} steps/s ({low:.1f} to {high:.1f})"
     median, low, high = speed_ratio(*entrants)
     names = f"{entrants[1].name} / {entrants[0].name}"
     yield f"  {names}: {median:.2f}x ({low:.2f} to {high:.2f})"
@@ -87,13 +104,13 @@ def latent_line(entrants, shape):
 
 
 def summary_table(entrants, steps_per_epoch, comparisons):
-    """Both models in the end: loss, speed, and how their images compare with held-out ones."""
+    """All models in the end: loss, speed, and how their images compare with held-out ones."""
     caption = comparisons[0].note if comparisons else "Too few images are held out to evaluate."
     table = Table(title="In the end", title_justify="left", caption=caption, caption_justify="left")
     for heading in ("", *(entrant.name for entrant in entrants)):
         table.add_column(heading, justify="right" if heading else "left")
-    last = [entrant.valid_losses[max(entrant.valid_losses)] for entrant in entrants]
-    table.add_row("validation loss", *(f"{logs['loss']:.2f}" for logs in last))
+    last = [e.valid_losses[max(e.valid_losses)] if e.valid_losses else {} for e in entrants]
+    table.add_row("validation loss", *(f"{x['loss']:.2f}" if x else "none" for x in last))
     if len(entrants[0].seconds) > 1:
         rates = [step_rate(entrant, steps_per_epoch)[0] for entrant in entrants]
         table.add_row("training steps/s", *(f"{rate:.0f}" for rate in rates))
