@@ -1,5 +1,6 @@
 """The rows that the steps of a GAN's `fit` on an array take, and in how many calls."""
 
+import itertools
 import math
 
 import keras
@@ -17,7 +18,7 @@ def steps(n, batch_size, n_critic=1, group=3, order=(1, 0), shuffle=True, passes
     """The rows of each step of some passes."""
     blocks = row_blocks(n, batch_size, n_critic, group, order, shuffle, n_critic + 1)
     calls = math.ceil(math.ceil(n / batch_size) / group)
-    found = [part.numpy() for block in blocks.take(passes * calls) for part in block]
+    found = [part.numpy() for block in itertools.islice(blocks, passes * calls) for part in block]
     return [step for part in found for step in part]
 
 
