@@ -108,8 +108,7 @@ class Autoencoder(keras.Model):
             parts = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
             named = dict(zip(("x", "y", "sample_weight"), parts, strict=True))
             given["validation_data"] = tuple(self._checked(named).values())
-        with self._steps.in_use(given) as own:
-            return super().fit(**own)
+        return self._steps.fit(super().fit, given)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """The loss and metrics of inputs, as `keras.Model.evaluate` has them; `y` as for `fit`."""
@@ -121,7 +120,7 @@ class Autoencoder(keras.Model):
     def make_train_function(self, force=False):
         """As Keras does; forced, `fit` on arrays traces anew, too."""
         if force:
-            self._steps.resident.traced.clear()
+            self._steps.forget()
         return super().make_train_function(force)
 
     def train_step(self, data):

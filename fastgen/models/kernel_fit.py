@@ -1,6 +1,5 @@
 """`fit` of dense autoencoders on arrays: many steps of one kernel in a call of the graph."""
 
-import contextlib
 import math
 
 import keras
@@ -10,6 +9,7 @@ import tensorflow as tf
 from fastgen import dispatch, ops
 from fastgen.models.grouped_steps import GroupedSteps
 from fastgen.models.resident_images import ResidentImages
+from fastgen.models.unwatched_epochs import UnwatchedEpochs
 from fastgen.ops import network, optimizer_rules, players
 from fastgen.ops.autoencoder_step import OP
 
@@ -36,6 +36,7 @@ class KernelFit:
         )
         self.grouped = GroupedSteps(model)
         self.resident = ResidentImages(model, order, self.grouped)
+        self.unwatched = UnwatchedEpochs(model, order)
 
     def why_stock(self):
         """Why no step takes the kernel, with the layer or the argument that decides it, or None."""
@@ -54,18 +55,32 @@ class KernelFit:
         choice = dispatch.choose(OP, chain[0].kernel.dtype)
         return None if choice.path == dispatch.FUSED else choice.why
 
-    @contextlib.contextmanager
-    def in_use(self, given):
-        """The arguments for `keras.Model.fit` to run inside, of those given by name."""
+    def fit(self, stock, given):
+        """Trains.
+
+        Args:
+            stock: Keras' `fit`.
+            given: Its arguments by name.
+
+        Returns:
+            `keras.callbacks.History`.
+        """
         given = _split(given)
         if self._suits(given):
-            with self.resident.in_use(self._data(given), _without(given, "y")) as own:
-                yield own
-        elif self.free and self.grouped.suit(given):
+            data, rest = self._data(given), _without(given, "y")
+            if self.unwatched.suit(data, rest):
+                return self.unwatched.fit(data, rest)
+            with self.resident.in_use(data, rest) as own:
+                return stock(**own)
+        if self.free and self.grouped.suit(given):
             with self.grouped.in_use():
-                yield given
-        else:
-            yield given
+                return stock(**given)
+        return stock(**given)
+
+    def forget(self):
+        """What was traced."""
+        self.resident.traced.clear()
+        self.unwatched.traced.clear()
 
     def step(self, data, rows, **how):
         """Steps on rows of images.

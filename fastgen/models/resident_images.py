@@ -123,11 +123,10 @@ def row_blocks(n, batch_size, orders, group, order, shuffle, draws):
     seed, drawn = (int(x) for x in order)
 
     def one_order(number, i):
-        rows = tf.range(n, dtype=tf.int64)
         if not shuffle:
-            return rows
-        key = seed, -1 - (drawn + number * epoch * draws + i)  # no key of noise
-        return tf.random.experimental.stateless_shuffle(rows, key, "philox")
+            return np.arange(n)
+        # A key of no noise.
+        return _shuffled(n, np.array([seed, -1 - (drawn + number * epoch * draws + i)]))
 
     for number in itertools.count():
         order = np.stack([one_order(number, i) for i in range(orders)])
@@ -136,3 +135,11 @@ def row_blocks(n, batch_size, orders, group, order, shuffle, draws):
         for start in range(0, epoch, group):
             parts = full[start : start + group], rest[: whole < min(start + group, epoch)]
             yield [tf.constant(part) for part in parts if len(part)]
+
+
+# In a graph: the dozens of operations that it is made of take more than a pass over a few images.
+@tf.function(
+    input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([2], tf.int64)], autograph=False
+)
+def _shuffled(n, key):
+    return tf.random.experimental.stateless_shuffle(tf.range(n), key, "philox")

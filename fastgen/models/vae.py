@@ -169,13 +169,12 @@ class VariationalAutoencoder(keras.Model):
             parts = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
             named = dict(zip(("x", "y", "sample_weight"), parts, strict=True))
             given["validation_data"] = tuple(self._checked(named, "validation ").values())
-        with self._steps.in_use(given) as own:
-            return super().fit(**own)
+        return self._steps.fit(super().fit, given)
 
     def make_train_function(self, force=False):
         """As Keras does; forced, `fit` on arrays traces anew, too."""
         if force:
-            self._steps.resident.traced.clear()
+            self._steps.forget()
         return super().make_train_function(force)
 
     def why_stock(self):
