@@ -25,7 +25,7 @@ help:
 	@echo "make lint       ruff and clang-format; make format: mend what they can"
 	@echo "make bench      time every kernel against its peers and write the report"
 	@echo "make peers      install PyTorch and JAX, so that make bench includes them"
-	@echo "make sanitize   the kernels' C++ tests under AddressSanitizer and UBSan"
+	@echo "make sanitize   the kernels' C++ tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make build      compile what changed; make clean: remove everything that was made"
 
 demo: build

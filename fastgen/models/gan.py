@@ -14,7 +14,7 @@ from fastgen.models.gan_arguments import build, check_choice, check_count, refus
 from fastgen.models.gan_parts import check_dtype, check_networks, check_range, image_range
 from fastgen.models.grouped_steps import GroupedSteps
 from fastgen.models.resident_images import ResidentImages
-from fastgen.models.telemetry import Telemetry
+from fastgen.models.telemetry import Telemetry, logged
 from fastgen.ops import adversary, players
 from fastgen.ops.arguments import number
 from fastgen.ops.batch_norm import MODES
@@ -106,9 +106,10 @@ class GAN(keras.Model):
             n_critic: integer ≥ 1, updates of the discriminator in a step. In a `fit` on arrays each
                 has images of its own; on other inputs, those of the step's batch.
             label_smoothing: number in [0, 1]: real images have the target `1 - label_smoothing`.
-            metrics: Names of what to log, by default all that `fastgen.ops.gan_step` returns.
+            metrics: Name, or names, of what to log of what `fastgen.ops.gan_step` returns; None:
+                all; of an empty list, the two losses.
             jit_compile: As for `keras.Model.compile`. XLA would keep the step from its kernel, so
-                that it is off.
+                that it is off. There a phase whose loss is not finite is passed over in silence.
             steps_per_execution: As for `keras.Model.compile`. Unless it is given, `fit` chooses it,
                 if no callback has hooks on batches.
             run_eagerly: As for `keras.Model.compile`.
@@ -122,8 +123,7 @@ class GAN(keras.Model):
         if steps_per_execution is not None:
             check_count("steps_per_execution", steps_per_execution)
         self.label_smoothing = number("GAN", "label_smoothing", label_smoothing, 0.0, 1.0)
-        for name in metrics or ():
-            check_choice("metrics", name, TELEMETRY)
+        metrics = logged(metrics)
         both = [optimizers.get(x) for x in (generator_optimizer, discriminator_optimizer)]
         if both[0] is both[1]:
             raise ValueError(f"GAN: compile needs two optimizers. Received: {both[0]!r} twice")
@@ -139,7 +139,7 @@ class GAN(keras.Model):
         self.generator_optimizer, self.discriminator_optimizer = both
         self.batch_norm, self.n_critic = batch_norm, int(n_critic)
         self.own_steps_per_execution = steps_per_execution
-        self.telemetry.names = tuple(metrics or TELEMETRY)
+        self.telemetry.names = metrics
         self._grouped, draws = GroupedSteps(self), self.n_critic + 1
         self._resident = ResidentImages(self, self.noise, self._grouped, self.n_critic, draws)
 
@@ -232,6 +232,8 @@ class GAN(keras.Model):
             ValueError: if an array has images of another shape, or in another range than those that
                 the generator makes, or values that are not finite; if there are targets, weights or
                 validation data.
+            tf.errors.InvalidArgumentError: if the loss of a phase is not finite. The message counts
+                the steps of one call of the kernel, the optimizers' `iterations` all.
         """
         self._assert_compile_called("fit")
         given = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments

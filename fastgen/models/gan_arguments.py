@@ -45,7 +45,7 @@ def check_choice(name, value, choices):
         raise ValueError(f"GAN: {name} must be one of {choices}. Received: {value!r}")
 
 
-def check_count(name, value):
-    """Refuses what is no integer ≥ 1."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"GAN: {name} must be an integer ≥ 1. Received: {value!r}")
+def check_count(name, value, least=1, owner="GAN"):
+    """Refuses what is no integer ≥ `least`."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{owner}: {name} must be an integer ≥ {least}. Received: {value!r}")

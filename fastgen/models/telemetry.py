@@ -3,7 +3,20 @@
 import keras
 import tensorflow as tf
 
+from fastgen.models.gan_arguments import check_choice
 from fastgen.ops.gan_step import TELEMETRY
+
+LOSSES = ("discriminator_loss", "generator_loss")
+
+
+def logged(metrics):
+    """The names of what to log: all for None, the losses for an empty list."""
+    if metrics is None:
+        return TELEMETRY
+    names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    for name in names:
+        check_choice("metrics", name, TELEMETRY)
+    return names or LOSSES
 
 
 class Telemetry(keras.metrics.Metric):

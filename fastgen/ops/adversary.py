@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from fastgen import dispatch
 from fastgen.ops import network, players
 
 # Keras' bound of probabilities whose logits it does not see.
@@ -77,12 +78,33 @@ def dtype(model):
     return tf.as_dtype(weights(model)[0].dtype)
 
 
+def penalized(loss, model, *others):
+    """A loss and what Keras adds to it: what the last calls of all models added, in the dtype of
+    the weights, and the regularizers of the model's own, whatever of it is frozen.
+    """
+    layers = {id(layer): layer for m in (model, *others) for layer in m._flatten_layers()}
+    added = [x for layer in layers.values() for x in layer._get_own_losses()]
+    added += [v.regularizer(v) for v in weights(model) if v.regularizer is not None]
+    if not added:
+        return loss
+    wide = dtype(model)
+    return tf.add_n([tf.reduce_sum(tf.cast(x, wide)) for x in (loss, *added)])
+
+
 def kept(*models):
     """What a pass in training mode moves, moving averages and seeds, with the values of now."""
     layers = [layer for model in models for layer in model._flatten_layers()]
     moved = [v for layer in layers for v in layer._non_trainable_variables]
     moved += [generator.state for layer in layers for generator in layer._seed_generators]
-    return [(v.value, tf.identity(v.value)) for v in moved]
+    return _with_values(moved)
+
+
+def _with_values(variables):
+    return [(v.value, tf.identity(v.value)) for v in variables]
+
+
+def _undo(finite, before):
+    return [v.assign(tf.where(finite, v, value)) for v, value in before]
 
 
 def descend(
@@ -91,16 +113,19 @@ def descend(
     """One step of the optimizer for all of a model's weights; the norm of the gradients.
 
     Where the loss is not finite, what is in `before`, see `kept`, is as it was then, and `phase` is
-    the error, which XLA does not see.
+    the error; XLA, which raises none, leaves weights and slots as they were, too.
     """
     variables = weights(model)
     players.build(op, optimizer, variables)
     scale = optimizer.scale_loss(tf.ones_like(loss))
     gradients = tape.gradient(loss, [v.value for v in variables], output_gradients=scale)
     finite = tf.math.is_finite(loss)
-    undone = [v.assign(tf.where(finite, v, value)) for v, value in before]
-    with tf.control_dependencies(undone):
+    in_xla = [*variables, *optimizer.variables] if dispatch.inside_xla() else []
+    unmoved = _with_values(in_xla)
+    with tf.control_dependencies(_undo(finite, before)):
         checked = tf.debugging.check_numerics(loss, f"{op}: {phase}")
     with tf.control_dependencies([checked]):
         optimizer.apply(gradients, variables)
-        return tf.linalg.global_norm(gradients) / scale
+        _undo(finite, unmoved)
+        norm = tf.linalg.global_norm(gradients)
+        return norm / tf.cast(scale, norm.dtype)

@@ -24,7 +24,7 @@ def discriminator_update(
     """One step of a discriminator's optimizer on a batch of real and a batch of fake images.
 
     `loss = mean(softplus(l) - target * l)` for the logits `l` of all images; targets are 1 for real
-    and 0 for fake images.
+    and 0 for fake images. Regularizers, and what layers add to the loss, count as in Keras.
 
     A chain of dense layers, ending in one unit, is updated by one kernel, which never joins the
     batches nor writes a gradient to memory. Other models take stock operations, one pass over the
@@ -51,16 +51,16 @@ def discriminator_update(
         targets: None, or `(m + n,)` targets in [0, 1], those of real images first.
 
     Returns:
-        A dict of float32 scalars, from before the update: `loss`, mean over all images;
-        `real_accuracy` and `fake_accuracy`, shares of probabilities above 1/2 and not above it;
-        `real_probability` and `fake_probability`, means of them; `gradient_norm`, that of all
-        gradients.
+        A dict of float32 scalars, from before the update: `loss`, mean over all images, and
+        what is added to it; `real_accuracy` and `fake_accuracy`, shares of probabilities above 1/2
+        and not above it; `real_probability` and `fake_probability`, means of them;
+        `gradient_norm`, that of all gradients.
 
     Raises:
-        ValueError: if images or targets do not fit, both `label_smoothing` and `targets` are given,
-            or the optimizer was built for other weights.
-        tf.errors.InvalidArgumentError: if the loss is not finite; nothing is updated then. Inside
-            XLA nothing is raised.
+        ValueError: if images or targets do not fit, there are no images, both `label_smoothing` and
+            `targets` are given, or the optimizer was built for other weights.
+        tf.errors.InvalidArgumentError: if the loss is not finite; nothing is updated then, which is
+            so inside XLA, too, where nothing is raised.
 
     Source: Goodfellow et al. (2014), Generative Adversarial Nets,
     https://arxiv.org/abs/1406.2661; one-sided label smoothing: Salimans et al. (2016),
@@ -82,10 +82,11 @@ def _images(discriminator, real, fake):
     real, fake = tf.convert_to_tensor(real), tf.convert_to_tensor(fake)
     for name, images in (("real", real), ("fake", fake)):
         fits = images.shape.rank == len(shape) and images.shape[1:].is_compatible_with(shape[1:])
+        fits = fits and images.shape[0] != 0
         if not fits or not (images.dtype.is_floating or (name, images.dtype) == ("real", tf.uint8)):
             raise ValueError(
-                f"{OP}: {name} must be float images (n, *{shape[1:]}), real ones "
-                f"may be uint8. Received: {images.shape} of {images.dtype.name}"
+                f"{OP}: {name} must be float images (n, *{shape[1:]}), n ≥ 1, "
+                f"real ones may be uint8. Received: {images.shape} of {images.dtype.name}"
             )
     return real, fake
 
@@ -133,6 +134,7 @@ def composite(op, discriminator, optimizer, real, fake, targets, before=None, **
     with tf.GradientTape() as tape, normalizing(discriminator):
         logits = adversary.logits_of(discriminator, discriminator(images, training=True))
         loss = sigmoid_cross_entropy(tf.cast(targets, logits.dtype), logits, reduction="mean")
+        loss = adversary.penalized(loss, discriminator)
     norm = adversary.descend(op, tape, loss, discriminator, optimizer, before, **phase)
     real_part, fake_part = tf.split(tf.sigmoid(logits), counts)
     parts = [

@@ -38,7 +38,8 @@ def gan_step(
 
     Phase 1, `n_critic` times: `fastgen.ops.discriminator_update` on fresh images and on
     `generator(z)`, `z` normal noise. Phase 2: a step of the generator's optimizer on the mean of
-    `softplus(-l)`, `l` the logits of `discriminator(generator(z))` with fresh noise.
+    `softplus(-l)`, `l` the logits of `discriminator(generator(z))` with fresh noise. In each phase
+    its network's regularizers, and what the called layers add to the loss, count as in Keras.
 
     Two chains of dense layers take one kernel for all steps. Other models take stock operations.
     All weights are trained in their phase, whatever `trainable` says.
@@ -76,7 +77,8 @@ def gan_step(
         A dict of float32 `(steps,)` tensors. `discriminator_loss`, `real_accuracy`,
         `fake_accuracy`, `real_probability`, `fake_probability` and `discriminator_gradient_norm`
         are means over a step's `n_critic` updates of what `discriminator_update` returns.
-        `generator_loss` and `generator_gradient_norm` are from before the generator's update.
+        `generator_loss`, with what is added to it, and `generator_gradient_norm` are from before
+        the generator's update.
         `pairwise_distance` is the root of the mean of the squared distance of two different images
         that the generator made for the last update of the discriminator.
 
@@ -85,7 +87,8 @@ def gan_step(
             is none of the two.
         tf.errors.InvalidArgumentError: if a row is out of range; if the loss of a phase is not
             finite: that phase updates nothing, those before it stand, the message names step and
-            phase. Inside XLA nothing is raised.
+            phase. Inside XLA such a phase updates nothing, but nothing is raised, and the next one
+            begins.
 
     Source: Goodfellow et al. (2014), Generative Adversarial Nets,
     https://arxiv.org/abs/1406.2661.
@@ -131,11 +134,11 @@ def _check(generator, discriminator, images, rows, seeds, targets):
     if not (images.dtype.is_floating or images.dtype == tf.uint8):
         raise ValueError(f"{OP}: images must be float or uint8. Received: {images.dtype.name}")
     shape = rows.shape
-    static = shape.rank == 3 and None not in shape[:2] and shape[1] >= 1
+    static = shape.rank == 3 and None not in shape[:2] and shape[1] >= 1 and shape[2] != 0
     if not static or not seeds.shape.is_compatible_with((shape[0], shape[1] + 1, 2)):
         raise ValueError(
             f"{OP}: rows must be (steps, n_critic, batch), seeds (steps, n_critic + 1, 2), with "
-            f"n_critic at least 1. Received: {shape}, {seeds.shape}"
+            f"n_critic and batch at least 1. Received: {shape}, {seeds.shape}"
         )
     batch = (*shape[:2], 2, shape[2])
     if targets is not None and not targets.shape.is_compatible_with(batch):
@@ -210,6 +213,7 @@ class Composite:
                 output = self.discriminator(images, training=True)
             logits = adversary.logits_of(self.discriminator, output)
             loss = sigmoid_cross_entropy(tf.ones_like(logits), logits, reduction="mean")
+            loss = adversary.penalized(loss, self.generator, self.discriminator)
         norm = adversary.descend(
             OP,
             tape,

@@ -87,6 +87,9 @@ def _checked(model, chain):
     dtypes = {entry.kernel.dtype for entry in chain}
     if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
         raise NotDense(f"{model.name!r} has variables of {', '.join(sorted(dtypes))}")
+    for layer in model._flatten_layers():  # models within, and layers that change the shape, too
+        if layer.activity_regularizer is not None:
+            raise NotDense(f"{layer.name!r} has an activity_regularizer")
     biases = [id(entry.bias) for entry in chain if entry.bias is not None]
     if len(set(biases)) < len(biases):
         raise NotDense(f"{model.name!r} has a bias in two places")
@@ -205,7 +208,7 @@ def _dense(layer, shape):
     name, _ = activations.resolve(layer.name, layer.activation)
     if name is None:
         raise NotDense(f"{layer.name!r}: no kernel for its activation")
-    extras = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
+    extras = ("kernel_regularizer", "bias_regularizer")
     extras += ("kernel_constraint", "bias_constraint", "quantization_mode", "lora_rank")
     for extra in extras:
         if getattr(layer, extra, None):

@@ -120,6 +120,9 @@ def _obstacle(found):
     last = found[-1].chain[-1].activation
     if last not in ("linear", "sigmoid"):
         return f"the discriminator ends in {last}"
+    dtypes = [player.dtype.name for player in found]
+    if len(set(dtypes)) > 1:
+        return f"generator and discriminator have weights of {' and '.join(dtypes)}"
     each = [id(x) for player in found for x in (player.optimizer, *player.variables)]
     if len(set(each)) < len(each):
         return "generator and discriminator share weights or their optimizer"

@@ -1,12 +1,11 @@
 """Trains a GAN by the call of the book's loop."""
 
-import numbers
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from fastgen.models import GAN
+from fastgen.models.gan_arguments import check_count
 from fastgen.models.gan_parts import output_activation
 
 
@@ -48,7 +47,9 @@ def train_gan(
         gan: compiled `keras.Sequential` of a generator and of a compiled discriminator, both with
             binary cross-entropy, of whose optimizers each trains its own network: the discriminator
             its own, the generator that of `gan`; batch normalization runs as in the loop, see
-            `fastgen.ops.gan_step`. Or a compiled `fastgen.GAN`.
+            `fastgen.ops.gan_step`. The optimizers are taken as they are: where convolutions keep
+            the step from its kernel, those of `fastgen.optimizers` are faster than Keras'. Or a
+            compiled `fastgen.GAN`.
         dataset: `tf.data.Dataset` of batches of images, of which the last may be smaller, or an
             array `(n, *image_shape)`, which is shuffled.
         batch_size: integer ≥ 1, that of the dataset.
@@ -73,7 +74,7 @@ def train_gan(
         ("codings_size", codings_size, 1),
         ("n_epochs", n_epochs, 0),
     ):
-        _check_integer(name, value, least)
+        check_count(name, value, least, "train_gan")
     model = _model(gan, seed)
     if model.generator.input_shape[1:] != (codings_size,):
         raise ValueError(
@@ -90,11 +91,6 @@ def train_gan(
             f"Received: {type(dataset).__name__}"
         )
     return model.fit(dataset, batch_size=batch_size, **how)
-
-
-def _check_integer(name, value, least):
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"train_gan: {name} must be an integer ≥ {least}. Received: {value!r}")
 
 
 def _model(gan, seed):

@@ -158,6 +158,10 @@ def test_logs():
     history = compiled().fit(X, epochs=3, initial_epoch=1, verbose=0)
     assert history.epoch == [1, 2] and set(history.history) == set(TELEMETRY)
     some = compiled(metrics=["generator_loss", "pairwise_distance"]).fit(X, verbose=0)
+    one = compiled(metrics="generator_loss").fit(X, verbose=0)
+    assert [*one.history] == ["generator_loss"]
+    losses = compiled(metrics=[]).fit(X, verbose=0)
+    assert [*losses.history] == ["discriminator_loss", "generator_loss"]
     assert set(some.history) == {"generator_loss", "pairwise_distance"}
 
 

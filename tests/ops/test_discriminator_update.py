@@ -98,6 +98,8 @@ def test_a_sigmoid_before_a_change_of_shape(monkeypatch):
         ({"real": np.ones((8, 4), "f")}, r"real must be float images \(n, \*\(3, 3\)\)"),
         ({"real": np.ones((8, 3, 3), int)}, "of int64"),
         ({"fake": np.ones((5, 3, 3), "uint8")}, "fake must be .* of uint8"),
+        ({"real": np.ones((0, 3, 3), "f")}, r"real must be .* n ≥ 1.*Received: \(0, 3, 3\)"),
+        ({"fake": np.ones((0, 3, 3), "f")}, r"fake must be .* n ≥ 1"),
         ({"label_smoothing": 1.5}, "label_smoothing must be a number"),
         ({"label_smoothing": 0.5, "targets": np.ones(13)}, "targets must come without"),
         ({"targets": np.ones(12)}, r"targets must be one an image, \(13,\)"),
@@ -141,6 +143,21 @@ def test_in_a_graph_and_in_xla(monkeypatch):
         jit_compile=True,
     )()
     assert int(optimizer.iterations) == 2
+
+
+def test_loss_that_is_not_finite_in_xla():
+    model, optimizer, real, fake = setting(optimizer=keras.optimizers.Adam)
+    real[3, 1, 1] = np.nan
+    optimizer.build(model.trainable_variables)
+    before = gan.copies(gan.state([model], [optimizer]))
+    step = tf.function(
+        lambda: ops.discriminator_update(model, optimizer, real, fake),
+        autograph=False,
+        jit_compile=True,
+    )
+    assert np.isnan(step()["loss"])
+    for a, b in zip(gan.state([model], [optimizer]), before, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_product_of_momenta_that_is_no_real_number(fused):

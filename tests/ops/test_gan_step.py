@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import fastgen
 from fastgen import ops
+from fastgen.ops import players
 from tests.ops import gan
 from tests.tolerances import (
     FIRST_OPTIMIZER_STEP,
@@ -336,6 +337,16 @@ def test_one_optimizer_for_both(monkeypatch):
     optimizer = gan.built(keras.optimizers.SGD(), variables)
     assert path_of(step_of(models, [optimizer, optimizer])) == {"composite"}
     assert int(optimizer.iterations) == 4
+
+
+def test_networks_of_two_dtypes(monkeypatch):
+    monkeypatch.delenv("FASTGEN_BACKEND", raising=False)
+    models = gan.small("float32")[0], gan.small("float64")[1]
+    optimizers = gan.optimizers(keras.optimizers.RMSprop)
+    assert path_of(step_of(models, optimizers)) == {"composite"}
+    assert [int(o.iterations) for o in optimizers] == [2, 2]
+    why = players.why_not("gan_step", *zip(models, optimizers, strict=True))
+    assert why == "generator and discriminator have weights of float32 and float64"
 
 
 def test_a_tape_around_sees_nothing(path):

@@ -14,8 +14,10 @@ def names(model):
     return [layer.activation for layer in network.dense_chain(model)]
 
 
-def sequential(*layers, shape=(6,)):
-    return keras.Sequential([Input(shape), *layers])
+def sequential(*layers, shape=(6,), activity_regularizer=None):
+    model = keras.Sequential([Input(shape), *layers])
+    model.activity_regularizer = keras.regularizers.get(activity_regularizer)
+    return model
 
 
 def functional():
@@ -95,6 +97,9 @@ def twice():
         (lambda: sequential(L.Dense(2, kernel_regularizer="l2")), "has a kernel_regularizer"),
         (lambda: sequential(L.Dense(2, bias_constraint="non_neg")), "has a bias_constraint"),
         (lambda: sequential(L.Dense(2, activity_regularizer="l1")), "activity_regularizer"),
+        (lambda: sequential(L.Dense(2), L.ReLU(activity_regularizer="l1")), "'re_lu.*' has an act"),
+        (lambda: sequential(L.Flatten(activity_regularizer="l1"), L.Dense(2)), "'flatten.*' has"),
+        (lambda: sequential(sequential(L.Dense(2), activity_regularizer="l1")), "has an activity"),
         (lambda: sequential(L.Dense(2, dtype="mixed_float16")), "computes in float16"),
         (lambda: sequential(L.Dense(2, dtype="bfloat16")), "variables of bfloat16"),
         (lambda: sequential(L.Dense(2), L.Dense(2, dtype="float64")), "float32, float64"),
