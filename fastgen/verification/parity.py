@@ -119,11 +119,13 @@ def parity(
     True
 
     Args:
-        model: compiled functional or Sequential Keras model; a GAN, which is
+        model: compiled functional or Sequential Keras model, whose class has no train_step or
+            compute_loss of its own, as a VAE has: copies would lose them; a GAN, which is
             `Sequential([generator, discriminator])`, both compiled as in the book, or has these
             networks and `generator_optimizer` and `discriminator_optimizer` as attributes; or a
             tuple `((generator, discriminator), (generator_optimizer, discriminator_optimizer))`.
-            A GAN takes `fastgen.ops.gan_step`.
+            A GAN takes `fastgen.ops.gan_step`, with one critic, no smoothed labels and
+            `batch_norm="train"`.
         reference: the like of it, of stock layers. By default a copy of `model` with `Dense` for
             `FusedDense` and Keras' own optimizers. A GAN's takes stock operations.
         data: images `(n, ...)`; or a tuple `(x, y)` for a model that is no autoencoder. By default
@@ -139,7 +141,8 @@ def parity(
 
     Raises:
         TypeError: if the model is none of these.
-        ValueError: if the weights of the reference are others, or a form has another name.
+        ValueError: if the weights of the reference are others, a form has another name, or a GAN
+            was compiled for other steps.
     """
     unknown = [form for form in forms if form not in FORMS]
     if unknown:

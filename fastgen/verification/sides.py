@@ -10,6 +10,8 @@ from fastgen.ops import network
 from fastgen.ops.adversary import weights
 from fastgen.verification.twins import copy_of, optimizer_like
 
+PLAYERS = ("generator", "discriminator")
+
 
 class Trained:
     """A compiled model, trained by `train_on_batch`."""
@@ -62,6 +64,8 @@ class Pair:
     def copy(self, *, stock=False, dtype=None, side=0, jit_compile=False):
         """A new side: see `twins.copy_of`."""
         networks = [copy_of(m, stock=stock, dtype=dtype, side=side) for m in self.networks]
+        for layer in (layer for m in networks for layer in m._flatten_layers()):
+            layer.trainable = True  # else Keras leaves out the regularizers of what is frozen
         optimizers = [optimizer_like(o, stock) for o in self.optimizers]
         return Pair(networks, optimizers, stock, jit_compile)
 
@@ -95,12 +99,18 @@ def _stock_step(networks, optimizers, images, noise):
 
     fake = generator(noise[0], training=True)
     with tf.GradientTape() as tape:
-        loss = judged(tf.concat([images, fake], 0), 1, 0)
+        loss = judged(tf.concat([images, fake], 0), 1, 0) + _total(discriminator.losses, images)
     _descend(tape, loss, discriminator, optimizers[1])
     with tf.GradientTape() as tape:
         generator_loss = judged(generator(noise[1], training=True), 1)
+        added = [x for layer in discriminator._flatten_layers() for x in layer._losses]
+        generator_loss += _total([*generator.losses, *added], images)
     _descend(tape, generator_loss, generator, optimizers[0])
     return loss, generator_loss
+
+
+def _total(losses, like):
+    return sum(tf.reduce_sum(tf.cast(x, like.dtype)) for x in losses)
 
 
 def _descend(tape, loss, model, optimizer):
@@ -108,17 +118,37 @@ def _descend(tape, loss, model, optimizer):
     optimizer.apply(tape.gradient(loss, [v.value for v in trained]), trained)
 
 
+def _check_own_steps(op, model):
+    """Refuses what a copy would not keep, because it is of Keras' class: the loss would be lost."""
+    for name in ("train_step", "compute_loss"):
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            raise TypeError(
+                f"{op}: model must have the {name} of keras.Model, and so must not be a VAE or a "
+                f"fastgen.models.Autoencoder. Received: {model!r}"
+            )
+
+
+def _check_steps(op, gan):
+    plain = {"n_critic": 1, "label_smoothing": 0, "batch_norm": "train"}
+    for name, value in plain.items():
+        if (found := getattr(gan, name, value)) != value:
+            raise ValueError(f"{op}: a GAN must have {name}={value!r}. Received: {found!r}")
+
+
 def side_of(op, model):
     """The side of a model, a pair of networks, or a GAN.
 
     Raises:
-        TypeError: if it is none of them.
+        TypeError: if it is none of them, or takes steps of its own.
+        ValueError: if a GAN's steps are not those of one critic, with targets of 1 and 0.
     """
     if isinstance(model, tuple):
         return Pair(*model)
-    parts = [getattr(model, name, None) for name in ("generator", "discriminator")]
-    if all(isinstance(x, keras.Model) for x in parts):
-        return Pair(parts, (model.generator_optimizer, model.discriminator_optimizer))
+    parts = [getattr(model, name, None) for name in PLAYERS]
+    optimizers = [getattr(model, f"{name}_optimizer", None) for name in PLAYERS]
+    if all(isinstance(x, keras.Model) for x in parts) and all(optimizers):
+        _check_steps(op, model)
+        return Pair(parts, optimizers)
     compiled = getattr(model, "compiled", False) and getattr(model, "optimizer", None)
     parts = model.layers if isinstance(model, keras.Sequential) else ()
     if len(parts) == 2 and all(isinstance(x, keras.Model) for x in parts):  # as in the book
@@ -126,6 +156,7 @@ def side_of(op, model):
         if compiled and discriminator:
             return Pair(parts, (model.optimizer, discriminator))
     elif compiled:
+        _check_own_steps(op, model)
         return Trained(model)
     raise TypeError(
         f"{op}: model must be a compiled Keras model, a GAN, or ((generator, discriminator), "

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import fastgen
 from fastgen import verification
+from fastgen.ops import adversary
 from fastgen.verification import kinks
 from tests.ops import gan
 from tests.tolerances import LOGGED
@@ -147,6 +148,44 @@ def test_refused():
     other.compile("sgd", "mse")
     with pytest.raises(ValueError, match="parity: reference must have weights of"):
         fastgen.parity(autoencoder(), other)
+
+
+def test_steps_that_copies_would_lose_are_refused():
+    vae = fastgen.models.variational_autoencoder((3, 3), 2, hidden=(4,))
+    vae.compile("nadam")
+    parts = [keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)]) for _ in range(2)]
+    plain = fastgen.models.Autoencoder(*parts)
+    plain.compile("nadam", "mse")
+    for model in (vae, plain):
+        with pytest.raises(TypeError, match="must not be a VAE or a .*Received"):
+            fastgen.parity(model, data=images(3, 3))
+
+
+@pytest.mark.parametrize("change", [{"n_critic": 3}, {"label_smoothing": 0.1}])
+def test_gan_of_other_steps_is_refused(change):
+    model = fastgen.GAN(*gan.small("float32"))
+    with pytest.raises(TypeError, match="parity: model must be a compiled Keras model"):
+        fastgen.parity(model)
+    model.compile(**change)
+    (name,) = change
+    with pytest.raises(ValueError, match=f"a GAN must have {name}=.*Received: {change[name]}"):
+        fastgen.parity(model)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_gan_with_regularizers(frozen, monkeypatch):
+    networks, optimizers = pair()
+    for model in networks:
+        for layer in model.layers:
+            layer.trainable = not frozen
+            if isinstance(layer, keras.layers.Dense):
+                layer.kernel_regularizer = keras.regularizers.L2(0.01)
+                layer.activity_regularizer = keras.regularizers.L2(0.1)
+    model = tuple(networks), optimizers
+    how = {"steps": STEPS, "batch_size": 8, "forms": ["float64"]}
+    assert fastgen.parity(model, data=images(3, 3), **how).ok
+    monkeypatch.setattr(adversary, "penalized", lambda loss, *models: loss)
+    assert not fastgen.parity(model, data=images(3, 3), **how).ok
 
 
 def test_command(monkeypatch):
