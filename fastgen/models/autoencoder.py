@@ -8,14 +8,16 @@ import tensorflow as tf
 
 from fastgen import optimizers
 from fastgen.models.batches import InBatches
+from fastgen.models.grouped_steps import steps_to_run
 from fastgen.models.images import check_images
-from fastgen.models.kernel_fit import KernelFit, compile_as_saved, log
-from fastgen.models.reconstruction import kernel_loss
+from fastgen.models.kernel_fit import KernelFit, compile_as_saved, compile_config, log
+from fastgen.models.reconstruction import kernel_loss, paired
+from fastgen.models.saved_seeds import SavedSeeds
 from fastgen.ops import network
 
 
 @keras.saving.register_keras_serializable(package="fastgen")
-class Autoencoder(keras.Model):
+class Autoencoder(SavedSeeds, keras.Model):
     """An autoencoder of any encoder and decoder, `decoder(encoder(x))`.
 
     Example:
@@ -60,7 +62,15 @@ class Autoencoder(keras.Model):
         self.order = keras.random.SeedGenerator(seed)
         self._steps, self._encoder_batches, self._decoder_batches = None, None, None
 
-    def compile(self, optimizer="nadam", loss="mse", *, jit_compile=False, **kwargs):
+    def compile(
+        self,
+        optimizer="nadam",
+        loss="mse",
+        *,
+        jit_compile=False,
+        steps_per_execution=None,
+        **kwargs,
+    ):
         """Prepares the model for training.
 
         Args:
@@ -69,12 +79,19 @@ class Autoencoder(keras.Model):
                 at the decoder's end or of logits, have a kernel.
             jit_compile: As for `keras.Model.compile`. XLA would keep the steps from their kernel,
                 so that it is off.
-            **kwargs: As for `keras.Model.compile`. Unless `steps_per_execution` is given, `fit` on
+            steps_per_execution: As for `keras.Model.compile`. By default, and as `"auto"`, `fit` on
                 arrays runs many steps a call, if no callback has hooks on batches.
+            **kwargs: As for `keras.Model.compile`.
         """
-        super().compile(optimizers.get(optimizer), loss, jit_compile=jit_compile, **kwargs)
+        own_steps = steps_to_run("Autoencoder", steps_per_execution)
+        kwargs |= {"jit_compile": jit_compile, "steps_per_execution": own_steps or 1}
+        super().compile(optimizers.get(optimizer), loss, **kwargs)
         self._weighted = kwargs.get("loss_weights") is not None
-        self._steps = KernelFit(self, self.order, kwargs.get("steps_per_execution"))
+        self._steps = KernelFit(self, self.order, own_steps)
+
+    def get_compile_config(self):
+        """Arguments that compile this model anew."""
+        return compile_config(self, super().get_compile_config())
 
     def compile_from_config(self, config):
         """Compiles the model as it was when it was saved."""
@@ -125,11 +142,11 @@ class Autoencoder(keras.Model):
 
     def train_step(self, data):
         """One step of training."""
-        return super().train_step(_paired(data))
+        return super().train_step(paired(data))
 
     def test_step(self, data):
         """One step of validation."""
-        return super().test_step(_paired(data))
+        return super().test_step(paired(data))
 
     def why_stock(self):
         """Why no `fit` takes the kernel, with the layer or argument that decides it, or None."""
@@ -193,7 +210,12 @@ class Autoencoder(keras.Model):
     def _kernel_loss(self, chain):
         if self._weighted:
             raise network.NotDense("the loss has weights")
-        return kernel_loss(self, keras.losses.get(self.loss), chain)
+        loss, several = self.loss, (list, tuple, dict)
+        if isinstance(loss, several) and len(loss) == 1:  # that of the one output
+            loss = loss.get(self.output_names[0]) if isinstance(loss, dict) else loss[0]
+        if isinstance(loss, several):
+            raise network.NotDense(f"no kernel for {len(loss)} losses")
+        return kernel_loss(self, keras.losses.get(loss), chain)
 
     def _checked(self, arguments):
         """The arguments, whose arrays are looked at, and the targets that they leave out."""
@@ -202,12 +224,6 @@ class Autoencoder(keras.Model):
         if arguments.get("y") is None and not isinstance(x, tf.data.Dataset):
             arguments["y"] = x
         return arguments
-
-
-def _paired(data):
-    """A batch, whose inputs are their own targets by default."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    return x, x if y is None else y, sample_weight
 
 
 def _check_part(name, model):

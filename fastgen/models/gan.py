@@ -10,19 +10,23 @@ import tensorflow as tf
 
 from fastgen import ops, optimizers
 from fastgen.models.batches import InBatches
-from fastgen.models.gan_arguments import build, check_choice, check_count, refuse_targets
+from fastgen.models.gan_arguments import build, refuse_targets
 from fastgen.models.gan_parts import check_dtype, check_networks, check_range, image_range
-from fastgen.models.grouped_steps import GroupedSteps
-from fastgen.models.resident_images import ResidentImages
+from fastgen.models.grouped_steps import GroupedSteps, steps_to_run
+from fastgen.models.overrides import own_method
+from fastgen.models.resident_images import ResidentImages, check_sizes
+from fastgen.models.saved_seeds import SavedSeeds
 from fastgen.models.telemetry import Telemetry, logged
 from fastgen.ops import adversary, players
-from fastgen.ops.arguments import number
+from fastgen.ops.arguments import choice, count, number
 from fastgen.ops.batch_norm import MODES
 from fastgen.ops.gan_step import TELEMETRY
 
+STEP = "train_step", "make_train_function"  # what a `fit` on arrays does the work of
+
 
 @keras.saving.register_keras_serializable(package="fastgen")
-class GAN(keras.Model):
+class GAN(SavedSeeds, keras.Model):
     """A generator and a discriminator that are trained against each other.
 
     A step is that of `fastgen.ops.gan_step`: the discriminator learns to tell images from
@@ -110,18 +114,17 @@ class GAN(keras.Model):
                 all; of an empty list, the two losses.
             jit_compile: As for `keras.Model.compile`. XLA would keep the step from its kernel, so
                 that it is off. There a phase whose loss is not finite is passed over in silence.
-            steps_per_execution: As for `keras.Model.compile`. Unless it is given, `fit` chooses it,
-                if no callback has hooks on batches.
+            steps_per_execution: As for `keras.Model.compile`. By default, and as `"auto"`, `fit`
+                chooses it, if no callback has hooks on batches.
             run_eagerly: As for `keras.Model.compile`.
 
         Raises:
             ValueError: if an argument is out of its range, or an optimizer is that of something
                 else.
         """
-        check_choice("batch_norm", batch_norm, MODES)
-        check_count("n_critic", n_critic)
-        if steps_per_execution is not None:
-            check_count("steps_per_execution", steps_per_execution)
+        choice("GAN", "batch_norm", batch_norm, MODES)
+        n_critic = count("GAN", "n_critic", n_critic)
+        own_steps = steps_to_run("GAN", steps_per_execution)
         self.label_smoothing = number("GAN", "label_smoothing", label_smoothing, 0.0, 1.0)
         metrics = logged(metrics)
         both = [optimizers.get(x) for x in (generator_optimizer, discriminator_optimizer)]
@@ -132,13 +135,13 @@ class GAN(keras.Model):
         super().compile(
             both[0],
             jit_compile=jit_compile,
-            steps_per_execution=steps_per_execution or 1,
+            steps_per_execution=own_steps or 1,
             run_eagerly=run_eagerly,
             auto_scale_loss=False,
         )
         self.generator_optimizer, self.discriminator_optimizer = both
-        self.batch_norm, self.n_critic = batch_norm, int(n_critic)
-        self.own_steps_per_execution = steps_per_execution
+        self.batch_norm, self.n_critic = batch_norm, n_critic
+        self.own_steps_per_execution = own_steps
         self.telemetry.names = metrics
         self._grouped, draws = GroupedSteps(self), self.n_critic + 1
         self._resident = ResidentImages(self, self.noise, self._grouped, self.n_critic, draws)
@@ -205,6 +208,8 @@ class GAN(keras.Model):
 
     def why_stock(self):
         """Why a step takes stock operations, with the layer that decides it; None for a kernel."""
+        if own := own_method(self, STEP):
+            return own
         if self.jit_compile:
             return "inside XLA, which compiles stock ops only"
         networks = self.generator, self.discriminator
@@ -222,7 +227,8 @@ class GAN(keras.Model):
             y: Not to be given, nor what else is about targets or validation.
             *args: As for `keras.Model.fit`.
             **kwargs: As for `keras.Model.fit`. Of an array, `steps_per_epoch` goes through the
-                images pass after pass, over epochs and calls.
+                images pass after pass, over epochs and calls, in groups of steps that divide both
+                an epoch and a pass.
 
         Returns:
             `keras.callbacks.History`. Its logs are those of `fastgen.ops.gan_step`, means over the
@@ -239,10 +245,11 @@ class GAN(keras.Model):
         given = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         refuse_targets(given)
         if isinstance(x, (list, tuple)) or tf.is_tensor(x):
-            x = np.asarray(x)
+            given["x"] = x = np.asarray(x)
         if isinstance(x, np.ndarray):
+            check_sizes(given)
             check_range(self.generator, x)
-            if self.distribute_strategy.num_replicas_in_sync == 1:
+            if self.distribute_strategy.num_replicas_in_sync == 1 and not own_method(self, STEP):
                 return self._fit_resident(x, given)
         if isinstance(x, tf.data.Dataset):
             given["shuffle"] = False  # or Keras warns of its own default
@@ -360,9 +367,9 @@ class GAN(keras.Model):
         Raises:
             ValueError: if `n` is not a positive integer.
         """
-        check_count("n", n)
         seed = int(seed) if isinstance(seed, numbers.Integral) else seed
-        codings = keras.random.normal((int(n), *self.generator.input_shape[1:]), seed=seed)
+        n = count("GAN", "n", n)
+        codings = keras.random.normal((n, *self.generator.input_shape[1:]), seed=seed)
         if self._images is None:
             self._images = InBatches(self.generator)
         return self._images(keras.ops.convert_to_numpy(codings), batch_size=256)
@@ -382,18 +389,3 @@ class GAN(keras.Model):
         load = keras.saving.deserialize_keras_object
         parts = {key: load(config[key], custom_objects) for key in ("generator", "discriminator")}
         return cls(**{**config, **parts})
-
-    def _seed_states(self):
-        """The states of all seed generators, which Keras leaves out of its files."""
-        return [g.state for layer in self._flatten_layers() for g in layer._seed_generators]
-
-    def save_own_variables(self, store):
-        """Save what no layer saves."""
-        for i, state in enumerate(self._seed_states()):
-            store[f"seed_{i}"] = state.numpy()
-
-    def load_own_variables(self, store):
-        """Load it."""
-        for i, state in enumerate(self._seed_states()):
-            if f"seed_{i}" in store:
-                state.assign(store[f"seed_{i}"])

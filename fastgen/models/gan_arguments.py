@@ -1,7 +1,5 @@
 """Checks of what a GAN is compiled and trained with."""
 
-import numbers
-
 from fastgen.ops import adversary, players
 
 
@@ -37,15 +35,3 @@ def refuse_targets(given):
                 f"GAN: fit takes images alone, and a GAN has no loss to validate: no {name}. "
                 f"Received: {name}={type(value).__name__}"
             )
-
-
-def check_choice(name, value, choices):
-    """Refuses what is none of the choices."""
-    if value not in choices:
-        raise ValueError(f"GAN: {name} must be one of {choices}. Received: {value!r}")
-
-
-def check_count(name, value, least=1, owner="GAN"):
-    """Refuses what is no integer ≥ `least`."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{owner}: {name} must be an integer ≥ {least}. Received: {value!r}")

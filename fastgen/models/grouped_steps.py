@@ -6,7 +6,10 @@ import inspect
 import keras
 import numpy as np
 
+from fastgen.ops.arguments import count
+
 STEPS = 16
+SAVERS = keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore
 FUNCTIONS = ("train_function", "test_function", "predict_function")
 HOOKS = [
     f"on_{part}batch_{moment}" for part in ("", "train_", "test_") for moment in ("begin", "end")
@@ -66,10 +69,19 @@ class GroupedSteps:
                 setattr(model, name, function)
 
 
+def steps_to_run(owner, steps_per_execution):
+    """What `compile` was given as `steps_per_execution`, or None where `fit` is to choose."""
+    if steps_per_execution is None or steps_per_execution == "auto":
+        return None
+    return count(owner, "steps_per_execution", steps_per_execution)
+
+
 def watches(callback):
     """Whether a callback does something after a batch."""
     if not isinstance(callback, keras.callbacks.Callback):
         return True  # a CallbackList, or what will be an error
+    if type(callback) in SAVERS and callback.save_freq == "epoch":
+        return False  # its hook only asks for save_freq
     # LambdaCallback has its hooks in the instance.
     own = (inspect.getattr_static(callback, hook) for hook in HOOKS)
     default = (inspect.getattr_static(keras.callbacks.Callback, hook) for hook in HOOKS)

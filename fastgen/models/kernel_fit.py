@@ -8,13 +8,24 @@ import tensorflow as tf
 
 from fastgen import dispatch, ops
 from fastgen.models.grouped_steps import GroupedSteps
-from fastgen.models.resident_images import ResidentImages
+from fastgen.models.overrides import own_method
+from fastgen.models.resident_images import ResidentImages, check_sizes
 from fastgen.models.unwatched_epochs import UnwatchedEpochs
 from fastgen.ops import network, optimizer_rules, players
 from fastgen.ops.autoencoder_step import OP
 
 # What of `fit` takes Keras' own steps.
 STOCK = ("sample_weight", "class_weight", "steps_per_epoch", "validation_steps")
+# What of a model the kernel does the work of.
+STEP = (
+    "train_step",
+    "compute_loss",
+    "compute_metrics",
+    "call",
+    "__call__",
+    "losses",
+    "make_train_function",
+)
 
 
 class KernelFit:
@@ -26,14 +37,12 @@ class KernelFit:
             `train_rows(data, rows)`; and `why_stock()`.
         order: `keras.random.SeedGenerator` that determines the order of images and moves on by 1
             with every step.
-        steps_per_execution: As `compile` got it, or None.
+        steps_per_execution: integer, or None: `fit` chooses.
     """
 
     def __init__(self, model, order, steps_per_execution=None):
         self.model, self.free = model, steps_per_execution is None
-        model.own_steps_per_execution = (
-            None if steps_per_execution == "auto" else steps_per_execution
-        )
+        model.own_steps_per_execution = steps_per_execution
         self.grouped = GroupedSteps(model)
         self.resident = ResidentImages(model, order, self.grouped)
         self.unwatched = UnwatchedEpochs(model, order)
@@ -41,6 +50,8 @@ class KernelFit:
     def why_stock(self):
         """Why no step takes the kernel, with the layer or the argument that decides it, or None."""
         model = self.model
+        if own := own_method(model, STEP):
+            return own
         if model.jit_compile:
             return "inside XLA, which compiles stock ops only"
         if model.run_eagerly:
@@ -65,6 +76,7 @@ class KernelFit:
         Returns:
             `keras.callbacks.History`.
         """
+        check_sizes(given)
         given = _split(given)
         if self._suits(given):
             data, rest = self._data(given), _without(given, "y")
@@ -101,9 +113,10 @@ class KernelFit:
         x, y = given.get("x"), given.get("y")
         arrays = [x] if y is None or y is x else [x, y]
         return (
-            all(isinstance(a, np.ndarray) or _is_eager(a) for a in arrays)
+            all(map(_is_array, arrays))
             and len({len(a) for a in arrays}) == 1
             and len(x) > 0
+            and (not given.get("validation_split") or given.get("validation_data") is not None)
             and given.get("shuffle", True) in (True, False)
             and all(given.get(name) is None for name in STOCK)
             and not self.why_stock()
@@ -119,11 +132,15 @@ class KernelFit:
         return tuple(tf.convert_to_tensor(np.asarray(a).astype(dtype, copy=False)) for a in arrays)
 
 
+def compile_config(model, config):
+    """`keras.Model.get_compile_config`, without a `steps_per_execution` that nobody gave."""
+    chosen = config and model.own_steps_per_execution is None
+    return {k: v for k, v in config.items() if not chosen or k != "steps_per_execution"}
+
+
 def compile_as_saved(model, config):
     """Compiles a model by its `get_compile_config`, with its optimizer's slots."""
     arguments = keras.saving.deserialize_keras_object(config)
-    if arguments.get("steps_per_execution") == 1:  # Keras notes its default, too
-        del arguments["steps_per_execution"]
     model.compile(**arguments)
     model.optimizer.build(model.trainable_variables)
 
@@ -148,8 +165,8 @@ def _check_trained(model, chain):
         raise network.NotDense("under tf.distribute")
 
 
-def _is_eager(x):
-    return tf.is_tensor(x) and hasattr(x, "numpy") and isinstance(x, tf.Tensor)
+def _is_array(x):
+    return isinstance(x, np.ndarray) or (isinstance(x, tf.Tensor) and hasattr(x, "numpy"))
 
 
 def _without(given, name):
@@ -159,7 +176,7 @@ def _without(given, name):
 def _split(given):
     """The arguments, validation data in place of `validation_split`, as Keras splits arrays."""
     x, y, share = given.get("x"), given.get("y"), given.get("validation_split")
-    plain = isinstance(x, np.ndarray) and (y is None or isinstance(y, np.ndarray))
+    plain = _is_array(x) and (y is None or _is_array(y))
     whole = given.get("validation_data") is None and given.get("sample_weight") is None
     at = math.floor(len(x) * (1 - share)) if share and plain and whole else 0
     if not 0 < at < len(x) or (y is not None and len(y) != len(x)):

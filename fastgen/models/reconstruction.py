@@ -10,6 +10,12 @@ from fastgen.ops import network
 LOSSES = ("binary_crossentropy", "mean_squared_error")
 
 
+def paired(data):
+    """A batch of images, targets and weights; the images are their own targets by default."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    return x, x if y is None else y, sample_weight
+
+
 def reconstruction_loss(kind, images, outputs):
     """The loss of each image, summed over its pixels.
 

@@ -2,12 +2,14 @@
 
 import contextlib
 import itertools
+import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from fastgen.models.grouped_steps import watches
+from fastgen.ops.arguments import count
 
 # Steps in one call of the graph, and images in them at most. Of the book's dense GAN at batch 32,
 # an epoch in calls of 16 and of 50 steps takes 0.48 and 0.37 of its time in calls of one; the
@@ -44,12 +46,16 @@ class ResidentImages:
         batch_size, shuffle = given.get("batch_size") or 32, given.get("shuffle", True)
         whole_epoch = -(-n // batch_size)
         epoch = given.get("steps_per_epoch") or whole_epoch
-        group = self.group(batch_size, given.get("callbacks")) if epoch == whole_epoch else 1
-        group = min(group, epoch)
-        order = self.order.state.numpy()  # moves on with every step
-        skipped = 0 if epoch == whole_epoch else self._aligned(order, whole_epoch)
-        blocks = row_blocks(n, batch_size, self.orders, group, order, shuffle, self.draws)
-        blocks = itertools.islice(blocks, skipped, None)
+        group = min(self.group(batch_size, given.get("callbacks")), epoch)
+        if epoch != whole_epoch:  # so that neither ends within a group
+            group = math.gcd(group, epoch, whole_epoch, self._pass_began(whole_epoch)[1])
+
+        def rows():  # looks at the order when training begins: a callback may load a backup
+            order, skipped = self._pass_began(1 if epoch == whole_epoch else whole_epoch)
+            blocks = row_blocks(n, batch_size, self.orders, group, order, shuffle, self.draws)
+            yield from itertools.islice(blocks, skipped // group, None)
+
+        blocks = rows()
 
         def train(iterator):
             parts = next(blocks)
@@ -74,14 +80,15 @@ class ResidentImages:
         # Stock operations take long enough for Keras' own time not to matter.
         return 1 if model.why_stock() else max(1, min(STEPS, IMAGES // batch_size))
 
-    def _aligned(self, order, whole_epoch):
-        """Set the order back to where a pass began; the steps since then.
+    def _pass_began(self, whole_epoch):
+        """The order as it was when a pass began, and the steps since then.
 
         So epochs of `steps_per_epoch` go through the images pass after pass, over calls of `fit`.
         """
+        order = self.order.state.numpy()  # moves on with every step
         steps = int(order[1]) // self.draws % whole_epoch
         order[1] -= steps * self.draws
-        return steps
+        return order, steps
 
     def _function(self, data, parts):
         def train(data, parts):
@@ -93,10 +100,19 @@ class ResidentImages:
         key = *(len(rows) for rows in parts), *tf.nest.flatten(specs)
         if key not in self.traced:
             of_rows = [tf.TensorSpec((*rows.shape[:2], None), tf.int64) for rows in parts]
-            self.traced[key] = tf.function(
+            function = tf.function(
                 train, [specs, of_rows], autograph=False, jit_compile=self.model.jit_compile
             )
+            # Called as it is, it would count among the traces that TensorFlow warns of.
+            self.traced[key] = function.get_concrete_function()
         return self.traced[key]
+
+
+def check_sizes(given):
+    """Makes ints of what `fit` was given, by name, as numbers of images and of steps."""
+    for name in ("batch_size", "steps_per_epoch"):
+        if given.get(name) is not None:
+            given[name] = count("fit", name, given[name])
 
 
 def row_blocks(n, batch_size, orders, group, order, shuffle, draws):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from fastgen.models.gan_arguments import check_choice
+from fastgen.ops.arguments import choice
 from fastgen.ops.gan_step import TELEMETRY
 
 LOSSES = ("discriminator_loss", "generator_loss")
@@ -15,7 +15,7 @@ def logged(metrics):
         return TELEMETRY
     names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     for name in names:
-        check_choice("metrics", name, TELEMETRY)
+        choice("GAN", "metrics", name, TELEMETRY)
     return names or LOSSES
 
 

@@ -12,16 +12,19 @@ from fastgen import optimizers
 from fastgen.layers import GaussianLatent, StandardNormal
 from fastgen.layers.gaussian_latent import weighing
 from fastgen.models.batches import InBatches
+from fastgen.models.grouped_steps import steps_to_run
 from fastgen.models.images import check_images
-from fastgen.models.kernel_fit import KernelFit, compile_as_saved, log
-from fastgen.models.reconstruction import LOSSES, reconstruction_loss
+from fastgen.models.kernel_fit import KernelFit, compile_as_saved, compile_config, log
+from fastgen.models.reconstruction import LOSSES, paired, reconstruction_loss
+from fastgen.models.saved_seeds import SavedSeeds
 from fastgen.models.schedules import Schedule
-from fastgen.models.vae_arguments import check_beta, check_choice, check_parts, find_latent
+from fastgen.models.vae_arguments import check_beta, check_parts, find_latent
 from fastgen.ops import network
+from fastgen.ops.arguments import choice, count
 
 
 @keras.saving.register_keras_serializable(package="fastgen")
-class VariationalAutoencoder(keras.Model):
+class VariationalAutoencoder(SavedSeeds, keras.Model):
     """A variational autoencoder of any encoder and decoder.
 
     `loss = reconstruction + beta * KL(q(z | x) || p(z))`, means over the batch.
@@ -90,8 +93,8 @@ class VariationalAutoencoder(keras.Model):
     ):
         latent = find_latent(encoder)
         check_parts(encoder, decoder)
-        check_choice("reconstruction", reconstruction, LOSSES)
-        check_choice("reduction", reduction, ("sum", "mean"))
+        choice("VariationalAutoencoder", "reconstruction", reconstruction, LOSSES)
+        choice("VariationalAutoencoder", "reduction", reduction, ("sum", "mean"))
         check_beta(beta)
         images = keras.Input(encoder.input_shape[1:], name="images")
         super().__init__(images, decoder(encoder(images)[2]), name=name, **kwargs)
@@ -107,7 +110,15 @@ class VariationalAutoencoder(keras.Model):
         scheduled = isinstance(beta, Schedule)
         self.beta_tracker = keras.metrics.Mean(name="beta") if scheduled else None
 
-    def compile(self, optimizer="nadam", loss=None, *, jit_compile=False, **kwargs):
+    def compile(
+        self,
+        optimizer="nadam",
+        loss=None,
+        *,
+        jit_compile=False,
+        steps_per_execution=None,
+        **kwargs,
+    ):
         """Prepares the model for training.
 
         Args:
@@ -115,9 +126,9 @@ class VariationalAutoencoder(keras.Model):
             loss: Not to be given: it is the model's own.
             jit_compile: As for `keras.Model.compile`. XLA would keep the latent layer from its
                 kernel, so that it is off.
-            **kwargs: `metrics` and others, as for `keras.Model.compile`. Unless
-                `steps_per_execution` is given, `fit` on arrays runs many steps a call, if no
-                callback has hooks on batches.
+            steps_per_execution: As for `keras.Model.compile`. By default, and as `"auto"`, `fit` on
+                arrays runs many steps a call, if no callback has hooks on batches.
+            **kwargs: `metrics` and others, as for `keras.Model.compile`.
 
         Raises:
             ValueError: if a loss is given.
@@ -129,9 +140,14 @@ class VariationalAutoencoder(keras.Model):
                 "Choose it by VariationalAutoencoder(reconstruction=..., reduction=..., beta=...). "
                 f"Received: loss={loss!r}, loss_weights={weights!r}"
             )
-        super().compile(optimizers.get(optimizer), jit_compile=jit_compile, **kwargs)
-        order = self.latent.seed_generator
-        self._steps = KernelFit(self, order, kwargs.get("steps_per_execution"))
+        own_steps = steps_to_run("VariationalAutoencoder", steps_per_execution)
+        kwargs |= {"jit_compile": jit_compile, "steps_per_execution": own_steps or 1}
+        super().compile(optimizers.get(optimizer), **kwargs)
+        self._steps = KernelFit(self, self.latent.seed_generator, own_steps)
+
+    def get_compile_config(self):
+        """Arguments that compile this model anew."""
+        return compile_config(self, super().get_compile_config())
 
     def compile_from_config(self, config):
         """Compiles the model as it was when it was saved."""
@@ -239,7 +255,7 @@ class VariationalAutoencoder(keras.Model):
 
     def train_step(self, data):
         """One step of training."""
-        x, y, sample_weight = _unpack(data)
+        x, y, sample_weight = paired(data)
         beta = self.beta
         if isinstance(beta, Schedule):
             beta = beta(self.optimizer.iterations)
@@ -248,7 +264,7 @@ class VariationalAutoencoder(keras.Model):
 
     def test_step(self, data):
         """One step of validation, with the final β."""
-        x, y, sample_weight = _unpack(data)
+        x, y, sample_weight = paired(data)
         beta = self.beta.beta if isinstance(self.beta, Schedule) else self.beta
         with self._weighing(beta, sample_weight):
             return super().test_step((x, y, sample_weight))
@@ -327,10 +343,9 @@ class VariationalAutoencoder(keras.Model):
         Raises:
             ValueError: if `n` is not a positive integer.
         """
-        if not isinstance(n, numbers.Integral) or n < 1:
-            raise ValueError(f"VariationalAutoencoder: n must be an integer ≥ 1. Received: {n!r}")
+        n = count("VariationalAutoencoder", "n", n)
         seed = int(seed) if isinstance(seed, numbers.Integral) else seed
-        return self.decode(keras.ops.convert_to_numpy(self.prior.sample(int(n), seed)))
+        return self.decode(keras.ops.convert_to_numpy(self.prior.sample(n, seed)))
 
     def get_config(self):
         """Arguments that make this model anew."""
@@ -363,9 +378,3 @@ class VariationalAutoencoder(keras.Model):
     def _check(self, images, name="x"):
         unit_range = self.reconstruction == "binary_crossentropy"
         check_images("VariationalAutoencoder", name, images, self.image_shape, unit_range)
-
-
-def _unpack(data):
-    """Images, targets and weights of a batch; the images are their own targets by default."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    return x, x if y is None else y, sample_weight

@@ -41,14 +41,6 @@ def check_parts(encoder, decoder):
         )
 
 
-def check_choice(name, value, choices):
-    """Refuses what is none of the choices."""
-    if value not in choices:
-        raise ValueError(
-            f"VariationalAutoencoder: {name} must be one of {choices}. Received: {value!r}"
-        )
-
-
 def check_beta(beta):
     """Refuses what is neither a number ≥ 0 nor a schedule."""
     real = isinstance(beta, numbers.Real) and not isinstance(beta, bool)

@@ -166,6 +166,19 @@ def number(op, name, value, low, high):
     return float(value)
 
 
+def count(op, name, value, least=1):
+    """Check an integer ≥ `least`; as an int."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{op}: {name} must be an integer ≥ {least}. Received: {value!r}")
+    return int(value)
+
+
+def choice(op, name, value, choices):
+    """Check that a value is among those to choose from."""
+    if value not in choices:
+        raise ValueError(f"{op}: {name} must be one of {choices}. Received: {value!r}")
+
+
 def seed(op, value):
     """Convert and check a seed: two integers, or an int32 or int64 tensor of shape [2]."""
     # Plain integers may need 64 bits; TensorFlow would take 32 for granted.

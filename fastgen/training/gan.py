@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen.models import GAN
-from fastgen.models.gan_arguments import check_count
 from fastgen.models.gan_parts import output_activation
+from fastgen.ops.arguments import count
 
 
 def train_gan(
@@ -74,7 +74,7 @@ def train_gan(
         ("codings_size", codings_size, 1),
         ("n_epochs", n_epochs, 0),
     ):
-        check_count(name, value, least, "train_gan")
+        count("train_gan", name, value, least)
     model = _model(gan, seed)
     if model.generator.input_shape[1:] != (codings_size,):
         raise ValueError(

@@ -84,6 +84,17 @@ def test_hooks_of_an_instance_count(groups):
     assert steps == [0, 1, 2, 3, 4] and not groups
 
 
+@pytest.mark.parametrize("saver", ["ModelCheckpoint", "BackupAndRestore"])
+def test_what_saves_by_epoch_sees_no_batch(groups, saver, tmp_path):
+    for save_freq in ("epoch", 2):
+        path = tmp_path / ("model.keras" if saver == "ModelCheckpoint" else "backup")
+        saves = getattr(keras.callbacks, saver)(path, save_freq=save_freq)
+        compiled().fit(images(20), batch_size=BATCH, verbose=0, callbacks=[saves])
+    own = type("Own", (keras.callbacks.ModelCheckpoint,), {})(tmp_path / "own.keras")
+    compiled().fit(images(20), batch_size=BATCH, verbose=0, callbacks=[own])
+    assert len(groups) == 1
+
+
 class Predicts(keras.callbacks.Callback):
     """Predicts after each epoch."""
 

@@ -15,10 +15,11 @@ BATCH, N = 8, 50  # six batches and one of two images
 Dense = keras.layers.Dense
 
 
-def variational(**arguments):
+def variational(steps_per_execution=None, **arguments):
     """A VAE for SGD, which does not amplify rounding as Nadam does."""
     vae = small(**arguments)
-    vae.compile(keras.optimizers.SGD(1e-3, momentum=0.5))
+    optimizer = keras.optimizers.SGD(1e-3, momentum=0.5)
+    vae.compile(optimizer, steps_per_execution=steps_per_execution)
     return vae
 
 
@@ -28,7 +29,7 @@ def plain(loss="mse", last="linear", optimizer=None, **how):
     flat, back = keras.layers.Flatten(), keras.layers.Reshape(SHAPE)
     encoder = keras.Sequential([keras.Input(SHAPE), flat, Dense(8, "selu"), Dense(3)])
     parts = [Dense(8, "selu"), Dense(PIXELS), back, keras.layers.Activation(last)]
-    model = Autoencoder(encoder, keras.Sequential([keras.Input((3,)), *parts]))
+    model = Autoencoder(encoder, keras.Sequential([keras.Input((3,)), *parts], name="decoder"))
     model.compile(optimizer or keras.optimizers.SGD(0.1, momentum=0.5), loss, **how)
     return model
 
@@ -44,6 +45,8 @@ KINDS = {
     "linear": plain,
     "entropy": lambda: plain(keras.losses.BinaryCrossentropy(), "sigmoid"),
     "logits": lambda: plain(entropy(from_logits=True)),
+    "list": lambda: plain(["mse"]),
+    "dict": lambda: plain({"decoder": keras.losses.MeanSquaredError()}),
     "squares": lambda: plain(keras.losses.MeanSquaredError(), "tanh"),
 }
 FITS = {
@@ -186,6 +189,8 @@ STOCK = {
     "no kernel for the loss 'smooth'": lambda: plain(
         entropy(label_smoothing=0.1, name="smooth"), "sigmoid"
     ),
+    "no kernel for 2 losses": lambda: plain(["mse", "mse"]),
+    "no kernel for the loss None": lambda: plain({"encoder": "mse"}),
     "the loss has weights": lambda: plain(loss_weights=[2.0]),
     "(Dropout)": dropout,
 }
@@ -268,6 +273,30 @@ def test_compiled_anew_or_made_to_trace_again():
     assert logs["loss"][0] > logs["reconstruction_loss"][0]
 
 
+@pytest.mark.parametrize("make", [variational, plain])
+def test_the_split_of_tensors_is_that_of_arrays(make):
+    found = []
+    for x in (images(N), tf.constant(images(N))):
+        for y in (None, x):
+            model = make()
+            logs = model.fit(x, y, validation_split=0.2, verbose=0).history
+            found.append((logs, model.get_weights()))
+    assert "val_loss" in found[0][0]
+    for logs, weights in found[1:]:
+        assert logs == found[0][0]
+        for a, b in zip(weights, found[0][1], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("make", [variational, plain])
+def test_numbers_of_images_and_steps(make):
+    model = make()
+    model.fit(images(N), batch_size=np.int64(BATCH), verbose=0)
+    for how in ({"batch_size": -1}, {"batch_size": 2.5}, {"steps_per_epoch": 3.0}):
+        with pytest.raises(ValueError, match="fit: .* must be an integer ≥ 1. Received: "):
+            model.fit(images(N), verbose=0, **how)
+
+
 def test_a_saved_autoencoder_goes_on(tmp_path):
     model = plain("binary_crossentropy", "sigmoid", "nadam")
     model.fit(images(N), verbose=0)
@@ -278,7 +307,7 @@ def test_a_saved_autoencoder_goes_on(tmp_path):
     np.testing.assert_array_equal(loaded.encode(x), model.encode(x))
     np.testing.assert_array_equal(loaded.decode(model.encode(x)), model.decode(model.encode(x)))
     for each in (model, loaded):
-        each.fit(images(N), shuffle=False, verbose=0)
+        each.fit(images(N), verbose=0)
     assert loaded.optimizer.iterations == model.optimizer.iterations == 4
     for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

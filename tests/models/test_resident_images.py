@@ -6,6 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fastgen.models import resident_images
 from fastgen.models.resident_images import row_blocks
@@ -124,10 +125,42 @@ def test_steps_per_epoch_goes_through_the_images():
         calls.gan.fit(images(22), batch_size=BATCH, steps_per_epoch=4, epochs=2, verbose=0)
     calls.gan.fit(images(22), batch_size=BATCH, steps_per_epoch=4, epochs=2, verbose=0)
     whole.gan.fit(images(22), batch_size=BATCH, epochs=4, verbose=0)
-    rows = [step for block in whole.rows for step in block]
-    assert len(calls.rows) == 24 == len(rows)
-    for a, b in zip(calls.rows, rows, strict=True):
-        np.testing.assert_array_equal(a[0], b)
+    assert calls.sizes[:6] == [2, 2, 1, 1, 2, 2]  # a pass has 6 steps, the last on two images
+    found, expected = ([step for block in x.rows for step in block] for x in (calls, whole))
+    assert len(found) == 24 == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(4, [2, 2]), (6, [2, 2, 2]), (3, [1] * 3)])
+def test_steps_per_epoch_in_the_groups_that_were_compiled(epoch, expected):
+    gan = compiled(steps_per_execution=2)
+    calls = Calls(gan)
+    gan.fit(images(8 * BATCH), batch_size=BATCH, steps_per_epoch=epoch, verbose=0)
+    assert calls.sizes == expected
+
+
+def test_auto_is_the_choice_of_fit():
+    gan = compiled(steps_per_execution="auto")
+    calls = Calls(gan)
+    gan.fit(images(5 * BATCH), batch_size=BATCH, verbose=0)
+    assert calls.sizes == [5] and "steps_per_execution" in gan.get_compile_config()
+
+
+@pytest.mark.parametrize("name", ["batch_size", "steps_per_epoch"])
+def test_numbers_of_images_and_steps(name):
+    gan = compiled()
+    gan.fit(images(12), verbose=0, **{name: np.int64(4)})
+    for value in (-1, 0, 2.5, 4.0, True):
+        with pytest.raises(ValueError, match=f"fit: {name} must be an integer ≥ 1. Received: "):
+            gan.fit(images(12), verbose=0, **{name: value})
+
+
+def test_no_warning_of_traces(caplog):
+    tf.get_logger().propagate = True
+    for n in range(7):
+        compiled().fit(images(20 + n), batch_size=BATCH, verbose=0)
+    assert "retracing" not in caplog.text
 
 
 def test_steps_per_epoch_may_be_the_whole_epoch():
