@@ -261,13 +261,13 @@ CASES = (
             "graph",
             operation=operation,
             shape=(4096, cols),
-            iterations=8,
+            iterations=iterations,
             bytes_per_element=moved,
         )
-        for operation, title, cols, moved in (
-            ("sparsity", "KL sparsity", 300, 8),
-            ("gaussian_noise", "Gaussian noise", 784, 8),
-            ("dropout", "dropout", 784, 16),
+        for operation, title, cols, moved, iterations in (
+            ("sparsity", "KL sparsity", 300, 8, 60),
+            ("gaussian_noise", "Gaussian noise", 784, 8, 8),
+            ("dropout", "dropout", 784, 16, 8),
         )
     ),
     *(
