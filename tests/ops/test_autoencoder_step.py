@@ -232,7 +232,7 @@ def arguments_of(model):
         ({"kl_scales": np.ones(3)}, tf.errors.InvalidArgumentError, "kl_scales .steps."),
         ({"log_variance": 4}, tf.errors.InvalidArgumentError, "layer "),
     ],
-    ids=str,
+    ids=lambda x: x if isinstance(x, str) else None,
 )
 def test_refused(fused, change, error, message):
     model = small("float32")
