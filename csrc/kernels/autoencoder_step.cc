@@ -1,7 +1,7 @@
 #include "kernels/autoencoder_step.h"
 
-#include "core/normal.h"
 #include "mlp/images.h"
+#include "mlp/noise.h"
 #include "mlp/reconstruction.h"
 #include "mlp/training.h"
 
@@ -65,7 +65,9 @@ class Autoencoder {
       put_images(p, net().outputs(), feed_.targets, at, targets);
     }
     const int64_t latent = drawing();
-    if (latent >= 0) put_noise(p, latent, feed_.seeds + 2 * step);
+    if (latent >= 0) {
+      put_noise(p, codings(), feed_.seeds + 2 * step, noise_.data, net().noise(latent, p));
+    }
     forward(net(), p);
     const T scale = (T)(feed_.reconstruction_scale / feed_.batch);
     // A panel's sums have its width of space, whatever its count.
@@ -77,14 +79,6 @@ class Autoencoder {
     }
     if (latent >= 0) divergences(net(), latent, p, losses + net().cut().space());
     backward(net(), p, {true, false, feed_.kl_scales[step] / feed_.batch});
-  }
-
-  void put_noise(const Panel& p, int64_t latent, const int64_t* seed) {
-    const int64_t cols = codings(), first = p.row * cols;
-    T* const noise = noise_.data + first;
-    for_noise<T>(VectorPhilox(seed), first, p.count * cols,
-                 [&](int64_t i, auto eps, auto lanes) { store(noise, i, eps, lanes); });
-    put_matrix(p, cols, noise_.data, net().noise(latent, p));
   }
 
   void sums(int64_t step, double* telemetry) const {

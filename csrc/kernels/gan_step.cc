@@ -1,7 +1,7 @@
 #include "kernels/gan_step.h"
 
-#include "core/normal.h"
 #include "mlp/discriminator.h"
+#include "mlp/noise.h"
 #include "mlp/spread.h"
 
 namespace fastgen {
@@ -46,12 +46,7 @@ class Gan {
   // The panel's noise, through the generator, into the discriminator's fake rows.
   void imagine(const Panel& p, const int64_t* seed) {
     const Network<T>& net = g_.net();
-    const int64_t cols = net.inputs(), first = p.row * cols;
-    T* const noise = noise_.data + first;
-    const VectorPhilox philox(seed);
-    for_noise<T>(philox, first, p.count * cols,
-                 [&](int64_t i, auto eps, auto lanes) { store(noise, i, eps, lanes); });
-    put_matrix(p, cols, noise_.data, net.values(0, p));
+    put_noise(p, net.inputs(), seed, noise_.data, net.values(0, p));
     forward(net, p);
   }
 
