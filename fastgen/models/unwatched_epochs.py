@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from fastgen.models.resident_images import STEPS, row_blocks
+from fastgen.models.resident_images import IMAGES, STEPS, row_blocks
 
 
 class UnwatchedEpochs:
@@ -27,7 +27,7 @@ class UnwatchedEpochs:
             and not keras.tree.flatten(given.get("callbacks") or ())
             and given.get("validation_data") is None
             and self.model.own_steps_per_execution is None
-            and 2 * _steps(data, given) <= STEPS
+            and _epochs_in_a_call(data, given) >= 2
         )
 
     def fit(self, data, given):
@@ -41,8 +41,9 @@ class UnwatchedEpochs:
         )
         self.model.stop_training = False
         told.on_train_begin()
-        for start in range(first, last, STEPS // steps):
-            epochs = range(start, min(start + STEPS // steps, last))
+        at_once = _epochs_in_a_call(data, given)
+        for start in range(first, last, at_once):
+            epochs = range(start, min(start + at_once, last))
             rows = [tf.stack(part) for part in zip(*(next(passes) for _ in epochs), strict=True)]
             logs = self._function(data, rows)(data, rows)
             columns = {name: logs[name].numpy().tolist() for name in sorted(logs)}
@@ -78,3 +79,8 @@ def _batch_size(given):
 
 def _steps(data, given):
     return -(-len(data[0]) // _batch_size(given))
+
+
+def _epochs_in_a_call(data, given):
+    """As many as keep Ctrl-C waiting no longer than one call of `ResidentImages` does."""
+    return min(STEPS // _steps(data, given), IMAGES // len(data[0]))

@@ -55,13 +55,19 @@ def test_same_bits_as_epoch_by_epoch(calls, name, n, shuffle):
         ({"validation_split": 0.5}, {}),
         ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, {}),
         ({"batch_size": 1}, {}),  # 26 steps: a call has not two epochs of them
+        ({"x": images(801), "batch_size": 801}, {}),  # nor 1,602 images
         ({}, {"steps_per_execution": 2}),
     ],
-    ids=["verbose", "validation", "callback", "steps", "steps_per_execution"],
+    ids=["verbose", "validation", "callback", "steps", "images", "steps_per_execution"],
 )
 def test_somebody_looks(calls, how, compiled):
-    plain(**compiled).fit(images(26), epochs=2, **{"verbose": 0, **how})
+    plain(**compiled).fit(**{"x": images(26), "epochs": 2, "verbose": 0, **how})
     assert not calls
+
+
+def test_a_call_has_no_more_images_than_elsewhere(calls):
+    plain().fit(images(500), batch_size=100, epochs=7, verbose=0)
+    assert calls == [3, 3, 1]  # of 10 that have 50 steps: 1,600 images at most
 
 
 def test_traced_once_for_a_shape():
