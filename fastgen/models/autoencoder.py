@@ -61,6 +61,7 @@ class Autoencoder(SavedSeeds, keras.Model):
         self.encoder, self.decoder, self.seed = encoder, decoder, seed
         self.order = keras.random.SeedGenerator(seed)
         self._steps, self._encoder_batches, self._decoder_batches = None, None, None
+        self._weighted = False
 
     def compile(
         self,
@@ -136,7 +137,7 @@ class Autoencoder(SavedSeeds, keras.Model):
 
     def make_train_function(self, force=False):
         """As Keras does; forced, `fit` on arrays traces anew, too."""
-        if force:
+        if force and self._steps is not None:
             self._steps.forget()
         return super().make_train_function(force)
 
@@ -150,6 +151,7 @@ class Autoencoder(SavedSeeds, keras.Model):
 
     def why_stock(self):
         """Why no `fit` takes the kernel, with the layer or argument that decides it, or None."""
+        self._assert_compile_called("why_stock")
         return self._steps.why_stock()
 
     def dense_layers(self):

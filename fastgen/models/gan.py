@@ -79,7 +79,7 @@ class GAN(SavedSeeds, keras.Model):
         self.codings = generator.input_shape[-1]
         self.noise = keras.random.SeedGenerator(seed)
         self.telemetry = Telemetry()
-        self._images = None
+        self._images = self._resident = None
         self(keras.Input(generator.input_shape[1:]))  # so that it can be exported
 
     def call(self, codings, training=None):
@@ -149,7 +149,7 @@ class GAN(SavedSeeds, keras.Model):
     def get_compile_config(self):
         """Arguments that compile this model anew."""
         if not self.compiled:
-            return None
+            return {}
         serialize = keras.saving.serialize_keras_object
         return {
             "generator_optimizer": serialize(self.generator_optimizer),
@@ -208,6 +208,7 @@ class GAN(SavedSeeds, keras.Model):
 
     def why_stock(self):
         """Why a step takes stock operations, with the layer that decides it; None for a kernel."""
+        self._assert_compile_called("why_stock")
         if own := own_method(self, STEP):
             return own
         if self.jit_compile:
@@ -280,7 +281,7 @@ class GAN(SavedSeeds, keras.Model):
 
     def make_train_function(self, force=False):
         """As Keras does; forced, `fit` on arrays traces anew, too."""
-        if force:
+        if force and self._resident is not None:
             self._resident.traced.clear()
         return super().make_train_function(force)
 

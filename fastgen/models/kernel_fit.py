@@ -14,7 +14,8 @@ from fastgen.models.unwatched_epochs import UnwatchedEpochs
 from fastgen.ops import network, optimizer_rules, players
 from fastgen.ops.autoencoder_step import OP
 
-# What of `fit` takes Keras' own steps.
+# What of `fit` takes Keras' own steps. An epoch of `steps_per_epoch` ends in Keras where arrays do,
+# with a warning, and each `fit` begins with the first of them: `ResidentImages` goes on instead.
 STOCK = ("sample_weight", "class_weight", "steps_per_epoch", "validation_steps")
 # What of a model the kernel does the work of.
 STEP = (
@@ -134,8 +135,9 @@ class KernelFit:
 
 def compile_config(model, config):
     """`keras.Model.get_compile_config`, without a `steps_per_execution` that nobody gave."""
-    chosen = config and model.own_steps_per_execution is None
-    return {k: v for k, v in config.items() if not chosen or k != "steps_per_execution"}
+    if not config or model.own_steps_per_execution is not None:
+        return config
+    return _without(config, "steps_per_execution")
 
 
 def compile_as_saved(model, config):

@@ -189,12 +189,13 @@ class VariationalAutoencoder(SavedSeeds, keras.Model):
 
     def make_train_function(self, force=False):
         """As Keras does; forced, `fit` on arrays traces anew, too."""
-        if force:
+        if force and self._steps is not None:
             self._steps.forget()
         return super().make_train_function(force)
 
     def why_stock(self):
         """Why no `fit` takes the kernel, with the layer or argument that decides it, or None."""
+        self._assert_compile_called("why_stock")
         return self._steps.why_stock()
 
     def dense_layers(self):
