@@ -1,12 +1,13 @@
 // Quotients and roots of float32 by an estimate and a Newton step, where AVX-512 has one: 5 to 9 cycles,
-// where a division holds its port for 16 and a root for 19. Elsewhere, and of float64, exactly rounded.
+// where a division holds its port for 16 and a root for 19. Elsewhere, and of float64, by the divider.
+// Asserted by tests/core/test_vector_math.py.
 #pragma once
 #include "core/simd.h"
 
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-// 1 / x to 1 ULP, where neither is near overflow or underflow.
+// 1 / x to 1 ULP, where x and 1 / x are normal.
 FG_INLINE F32 reciprocal(F32 x) {
 #if FG_TARGET == FG_TARGET_avx512
   const F32 y = _mm512_rcp14_ps(x);
@@ -17,7 +18,7 @@ FG_INLINE F32 reciprocal(F32 x) {
 }
 FG_INLINE F64 reciprocal(F64 x) { return 1.0 / x; }
 
-// 1 / sqrt(x) to 2 ULP; 0 of inf, inf of 0.
+// 1 / sqrt(x) to 2 ULP, where x is normal; 0 of inf, inf of 0.
 FG_INLINE F32 inverse_sqrt(F32 x) {
 #if FG_TARGET == FG_TARGET_avx512
   // Of 0 and inf the rest is NaN, and the estimate right.
@@ -30,7 +31,8 @@ FG_INLINE F32 inverse_sqrt(F32 x) {
 }
 FG_INLINE F64 inverse_sqrt(F64 x) { return 1.0 / sqrt(x); }
 
-// a / b to 1 ULP, where b is not near overflow or underflow, but may be 0 or inf.
+// a / b to 1 ULP, where b, 1 / b and a / b are normal, |a / b| < max / 2, and |a| >= 2^24 tiny: below
+// that the rest is flushed with underflow. b may be 0 or inf.
 FG_INLINE F32 quotient(F32 a, F32 b) {
 #if FG_TARGET == FG_TARGET_avx512
   const F32 y = _mm512_rcp14_ps(b), q = a * y, rest = _mm512_fnmadd_ps(b, q, a);
@@ -42,7 +44,7 @@ FG_INLINE F32 quotient(F32 a, F32 b) {
 }
 FG_INLINE F64 quotient(F64 a, F64 b) { return a / b; }
 
-// sqrt(x) to 2 ULP.
+// sqrt(x) to 2 ULP, where x is normal, 0 or inf.
 FG_INLINE F32 square_root(F32 x) {
 #if FG_TARGET == FG_TARGET_avx512
   const F32 y = _mm512_rsqrt14_ps(x), r = x * y, rest = _mm512_fnmadd_ps(r, y, splat<F32>(1.0f));

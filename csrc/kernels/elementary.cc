@@ -2,6 +2,7 @@
 
 #include "core/load_store.h"
 #include "core/logistic.h"
+#include "core/newton.h"
 #include "core/status.h"
 
 namespace fastgen {
@@ -54,6 +55,27 @@ int softplus(fg_dtype dtype, int64_t size, const void* x, void* y) {
   return map("softplus", dtype, size, x, y, [](auto v) { return softplus(v); });
 }
 
+int reciprocal(fg_dtype dtype, int64_t size, const void* x, void* y) {
+  return map("reciprocal", dtype, size, x, y, [](auto v) { return reciprocal(v); });
+}
+
+int inverse_sqrt(fg_dtype dtype, int64_t size, const void* x, void* y) {
+  return map("inverse_sqrt", dtype, size, x, y, [](auto v) { return inverse_sqrt(v); });
+}
+
+int square_root(fg_dtype dtype, int64_t size, const void* x, void* y) {
+  return map("square_root", dtype, size, x, y, [](auto v) { return square_root(v); });
+}
+
+int quotient(fg_dtype dtype, int64_t size, const void* a, const void* b, void* y) {
+  return for_computed_dtype("quotient", dtype, size, [&](auto zero) {
+    typedef decltype(zero) T;
+    for_vectors<T>(size, [&](int64_t i, auto lanes) {
+      store((T*)y, i, quotient(load((const T*)a, i, lanes), load((const T*)b, i, lanes)), lanes);
+    });
+  });
+}
+
 int sincos2pi(fg_dtype dtype, int64_t size, const void* x, void* sin, void* cos) {
   return for_computed_dtype("sincos2pi", dtype, size, [&](auto zero) {
     typedef decltype(zero) T;
@@ -81,3 +103,11 @@ FASTGEN_EXPORT(int, sigmoid, (fg_dtype dtype, int64_t size, const void* x, void*
                (dtype, size, x, y))
 FASTGEN_EXPORT(int, softplus, (fg_dtype dtype, int64_t size, const void* x, void* y),
                (dtype, size, x, y))
+FASTGEN_EXPORT(int, reciprocal, (fg_dtype dtype, int64_t size, const void* x, void* y),
+               (dtype, size, x, y))
+FASTGEN_EXPORT(int, inverse_sqrt, (fg_dtype dtype, int64_t size, const void* x, void* y),
+               (dtype, size, x, y))
+FASTGEN_EXPORT(int, square_root, (fg_dtype dtype, int64_t size, const void* x, void* y),
+               (dtype, size, x, y))
+FASTGEN_EXPORT(int, quotient, (fg_dtype dtype, int64_t size, const void* a, const void* b, void* y),
+               (dtype, size, a, b, y))

@@ -103,6 +103,87 @@ Raises:
     ValueError: x is neither float32 nor float64.
 )";
 
+constexpr const char* kReciprocalDoc =
+    R"(1 / x by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> reciprocal(np.full(2, 4.0))
+array([0.25, 0.25])
+
+Args:
+    x: array; float32 or float64. x and 1 / x are normal numbers.
+    out: array of x's shape and dtype to write to; may be x.
+
+Returns:
+    Array of x's shape and dtype; undefined for other x.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
+constexpr const char* kInverseSqrtDoc =
+    R"(1 / sqrt(x) by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> inverse_sqrt(np.full(2, 4.0))
+array([0.5, 0.5])
+
+Args:
+    x: array of normal positive numbers, 0 and inf; float32 or float64.
+    out: array of x's shape and dtype to write to; may be x.
+
+Returns:
+    Array of x's shape and dtype; undefined for other x.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
+constexpr const char* kSquareRootDoc =
+    R"(sqrt(x) by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> square_root(np.full(2, 4.0))
+array([2., 2.])
+
+Args:
+    x: array of normal positive numbers, 0 and inf; float32 or float64.
+    out: array of x's shape and dtype to write to; may be x.
+
+Returns:
+    Array of x's shape and dtype; undefined for other x.
+
+Raises:
+    ValueError: x is neither float32 nor float64.
+)";
+
+constexpr const char* kQuotientDoc =
+    R"(a / b by the kernels' own vector math, on one thread.
+
+Example:
+
+>>> import numpy as np
+>>> quotient(np.ones(2), np.full(2, 4.0))
+array([0.25, 0.25])
+
+Args:
+    a: array; float32 or float64.
+    b: array of a's shape and dtype.
+    out: array of a's shape and dtype to write to; may be a or b.
+
+Returns:
+    Array of a's shape and dtype. Near overflow and underflow of a, b or a / b it loses bits.
+
+Raises:
+    ValueError: a is neither float32 nor float64, or b differs.
+)";
+
 constexpr const char* kSincosDoc =
     R"(sin and cos of 2*pi*x by the kernels' own vector math, on one thread.
 
@@ -155,6 +236,18 @@ py::tuple sincos2pi(py::object value, py::object out) {
   return py::make_tuple(sin.value, cos.value);
 }
 
+py::array quotient(py::object a_, py::object b_, py::object out) {
+  constexpr const char* op = "quotient";
+  const Array a = input(op, "a", a_), b = input(op, "b", b_);
+  check_same(op, a, b);
+  Array y = output(op, "y", out, a.value.dtype(), a.shape());
+  check_overlap(op, {&y}, {&a, &b});
+  run([&, to = y.mutable_data()] {
+    return fg_quotient(a.dtype, a.size(), a.data(), b.data(), to);
+  });
+  return y.value;
+}
+
 void def(py::module_& m, const char* name, Function function, const char* doc) {
   m.def(
       name, [=](py::object x, py::object out) { return map(name, function, x, out); }, py::arg("x"),
@@ -169,6 +262,11 @@ void bind(py::module_& m) {
   def(m, "log1p", fg_log1p, kLog1pDoc);
   def(m, "sigmoid", fg_sigmoid, kSigmoidDoc);
   def(m, "softplus", fg_softplus, kSoftplusDoc);
+  def(m, "reciprocal", fg_reciprocal, kReciprocalDoc);
+  def(m, "inverse_sqrt", fg_inverse_sqrt, kInverseSqrtDoc);
+  def(m, "square_root", fg_square_root, kSquareRootDoc);
+  m.def("quotient", quotient, py::arg("a"), py::arg("b"), py::kw_only(),
+        py::arg("out") = py::none(), kQuotientDoc);
   m.def("sincos2pi", sincos2pi, py::arg("x"), py::kw_only(), py::arg("out") = py::none(),
         kSincosDoc);
 }

@@ -12,6 +12,7 @@ from tests.core.reference import TWO_PI
 STATED = {
     "float32": "exp 1.2, log 2, sin 4, log1p 2, sigmoid 3, softplus 3",
     "float64": "exp 1.2, log 1.2, sin 4, log1p 2, sigmoid 3, softplus 3",
+    "Both": "reciprocal 1, inverse_sqrt 2, square_root 2, quotient 1",
 }
 ULP = {
     dtype: {name: float(ulp) for name, ulp in (entry.split() for entry in line.split(", "))}
@@ -19,7 +20,10 @@ ULP = {
 }
 EXPM1_ULP = 3  # of x <= 0, as the kernels call it
 COS_ULP_OF_1 = 2  # cos is nearly 0 at the ends of the range
-FUNCTIONS = [core.exp, core.log, core.log1p, core.sigmoid, core.softplus, core.sincos2pi]
+NEWTON = [core.reciprocal, core.inverse_sqrt, core.square_root]
+FUNCTIONS = [
+    core.exp, core.log, core.log1p, core.sigmoid, core.softplus, *NEWTON, core.sincos2pi
+]  # fmt: skip
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -28,6 +32,10 @@ def test_header_states_the_error_asserted_here():
     line = stated("kernels/elementary.h", "Error")
     for dtype, ulps in STATED.items():
         assert f"{dtype}: {ulps}" in line
+    newton = (CSRC / "core/newton.h").read_text()
+    names = ("1 / x", "1 / sqrt(x)", "sqrt(x)", "a / b")
+    for name, ulp in zip(names, ULP["Both"].values(), strict=True):
+        assert f"// {name} to {ulp:g} ULP" in newton
     assert f"cos: {COS_ULP_OF_1} ULP of 1" in line
 
 
@@ -155,6 +163,51 @@ def test_sincos2pi(isa, dtype):
     s, c = core.sincos2pi(x)
     assert ulps(s, sin).max() <= ULP[dtype]["sin"]
     assert np.abs(c - cos).max() <= COS_ULP_OF_1 * np.finfo(dtype).eps
+
+
+@functools.cache
+def newton_points(dtype):
+    """x, 1 / x of normal numbers both; and the exact 1 / x, 1 / sqrt(x) and sqrt(x)."""
+    x = every_exponent(dtype)
+    x = x[x <= 1 / np.finfo(dtype).tiny]
+    wide = x.astype(np.longdouble)
+    return x, 1 / wide, 1 / np.sqrt(wide), np.sqrt(wide)
+
+
+@functools.cache
+def quotient_points(dtype):
+    """a, b, and exact a / b, over the range that core/newton.h names."""
+    info = np.finfo(dtype)
+    b = newton_points(dtype)[0]
+    a = np.random.default_rng(2).permutation(b)
+    a, b = np.concatenate([a, -a, b]), np.concatenate([b, b, b[::-1]])
+    exact = a.astype(np.longdouble) / b
+    size = np.abs(exact)
+    inside = (size >= info.tiny) & (size < info.max / 2) & (np.abs(a) >= 2.0**24 * info.tiny)
+    return a[inside], b[inside], exact[inside]
+
+
+@dtypes
+def test_reciprocal_and_roots(isa, dtype):
+    x, *exact = newton_points(dtype)
+    for function, y in zip(NEWTON, exact, strict=True):
+        assert ulps(function(x), y).max() <= ULP["Both"][function.__name__]
+
+
+@dtypes
+def test_quotient(isa, dtype):
+    a, b, exact = quotient_points(dtype)
+    assert ulps(core.quotient(a, b), exact).max() <= ULP["Both"]["quotient"]
+
+
+@dtypes
+def test_roots_and_quotients_of_zero_inf_and_nan(isa, dtype):
+    x = np.array([0, np.inf, np.nan], dtype)
+    np.testing.assert_array_equal(core.inverse_sqrt(x), [np.inf, 0, np.nan])
+    np.testing.assert_array_equal(core.square_root(x), x)
+    a, b = np.repeat(np.array([0, 3, -3, np.inf, np.nan], dtype), 3), np.tile(x, 5)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(core.quotient(a, b), a / b)
 
 
 @dtypes

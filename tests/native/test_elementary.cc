@@ -34,6 +34,25 @@ void functions(fg_dtype dtype, int64_t size, int64_t offset) {
   }
 }
 
+void roots_and_quotients(fg_dtype dtype, int64_t size, int64_t offset) {
+  const int64_t bytes = size * kSizes[dtype];
+  Exact x(bytes, offset), one_over(bytes, offset), over_root(bytes, offset), root(bytes, offset),
+      over_x(bytes, offset);
+  for (int64_t i = 0; i < size; ++i) put(dtype, x.data(), i, (1 + i % 64) / 256.0);
+  CHECK(!fg_reciprocal(dtype, size, x.data(), one_over.data()));
+  CHECK(!fg_inverse_sqrt(dtype, size, x.data(), over_root.data()));
+  CHECK(!fg_square_root(dtype, size, x.data(), root.data()));
+  CHECK(!fg_quotient(dtype, size, root.data(), x.data(), over_x.data()));
+  const double tolerance = 4 * (dtype == FG_FLOAT64 ? 2e-16 : 1e-7);
+  for (int64_t i = 0; i < size; ++i) {
+    const double at = get(dtype, x.data(), i);
+    CHECK(fabs(get(dtype, one_over.data(), i) * at - 1) <= tolerance);
+    CHECK(fabs(get(dtype, over_root.data(), i) * sqrt(at) - 1) <= tolerance);
+    CHECK(fabs(get(dtype, root.data(), i) / sqrt(at) - 1) <= tolerance);
+    CHECK(fabs(get(dtype, over_x.data(), i) * sqrt(at) - 1) <= tolerance);
+  }
+}
+
 // Specials, which integer conversions inside exp and sincos must survive.
 void extremes(fg_dtype dtype) {
   const double values[] = {0,    -0.0,         INFINITY,      -INFINITY, NAN,     1e-300, -1e-300,
@@ -72,7 +91,10 @@ TEST(elementary) {
     for (fg_dtype dtype : {FG_FLOAT32, FG_FLOAT64}) {
       context() = isa + " " + kNames[dtype];
       for (int64_t size = 0; size < 70; ++size) {
-        for (int64_t offset : {0, 1}) functions(dtype, size, offset);
+        for (int64_t offset : {0, 1}) {
+          functions(dtype, size, offset);
+          roots_and_quotients(dtype, size, offset);
+        }
       }
       extremes(dtype);
     }
