@@ -118,7 +118,8 @@ class Autoencoder(SavedSeeds, keras.Model):
         Raises:
             ValueError: if arrays have another shape, or values that are not finite.
             tf.errors.InvalidArgumentError: if the loss of a step of the kernel is not finite: it
-                updates nothing, those before it stand.
+                updates nothing, those before it stand. The message counts the steps of one call of
+                the kernel, the optimizer's `iterations` all.
         """
         self._assert_compile_called("fit")
         given = self._checked(inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments)
@@ -175,6 +176,8 @@ class Autoencoder(SavedSeeds, keras.Model):
             The means of the epoch so far, by name.
         """
         self.order.state.assign_add([0, rows.shape[0]])
+        if self.why_stock():
+            return self._steps.stock_steps(data, rows)
         loss = self._kernel_loss(network.dense_chain(self))
         mean = 1 / math.prod(self.output_shape[1:])
         telemetry = self._steps.step(data, rows, loss=loss, reconstruction_scale=mean)

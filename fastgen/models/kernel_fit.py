@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen import dispatch, ops
-from fastgen.models.grouped_steps import GroupedSteps
+from fastgen.models.grouped_steps import STEPS, GroupedSteps
 from fastgen.models.overrides import own_method
 from fastgen.models.resident_images import ResidentImages, check_sizes
 from fastgen.models.unwatched_epochs import UnwatchedEpochs
@@ -32,6 +32,8 @@ STEP = (
 class KernelFit:
     """What the `fit` of an autoencoder runs: the kernel, groups of Keras' steps, or one by one.
 
+    Of arrays both take rows in the same order.
+
     Args:
         model: Compiled `keras.Model` of one input. It has `dense_layers()`, the chain for the
             kernel and the place of its log variance, which raises `network.NotDense`;
@@ -45,7 +47,7 @@ class KernelFit:
         self.model, self.free = model, steps_per_execution is None
         model.own_steps_per_execution = steps_per_execution
         self.grouped = GroupedSteps(model)
-        self.resident = ResidentImages(model, order, self.grouped)
+        self.resident = ResidentImages(model, order, self.grouped, stock_steps=STEPS)
         self.unwatched = UnwatchedEpochs(model, order)
 
     def why_stock(self):
@@ -80,8 +82,9 @@ class KernelFit:
         check_sizes(given)
         given = _split(given)
         if self._suits(given):
-            data, rest = self._data(given), _without(given, "y")
-            if self.unwatched.suit(data, rest):
+            why = self.why_stock()
+            data, rest = self._data(given, why), _without(given, "y")
+            if not why and self.unwatched.suit(data, rest):
                 return self.unwatched.fit(data, rest)
             with self.resident.in_use(data, rest) as own:
                 return stock(**own)
@@ -110,7 +113,22 @@ class KernelFit:
         how |= {"targets": data[1] if len(data) > 1 else None, "log_variance": log_variance}
         return ops.autoencoder_step(chain, self.model.optimizer, data[0], rows[:, 0], **how)
 
+    def stock_steps(self, data, rows):
+        """Keras' own steps; arguments as for `step`, returns the means of the epoch so far."""
+        model = self.model
+
+        def one(rows):
+            model.train_step(tuple(tf.gather(x, rows[0]) for x in data))
+            return rows
+
+        if rows.shape[0] == 1:
+            one(rows[0])
+        else:
+            tf.map_fn(one, rows, parallel_iterations=1)  # one trace for all
+        return model.get_metrics_result()
+
     def _suits(self, given):
+        model = self.model
         x, y = given.get("x"), given.get("y")
         arrays = [x] if y is None or y is x else [x, y]
         return (
@@ -120,17 +138,22 @@ class KernelFit:
             and (not given.get("validation_split") or given.get("validation_data") is not None)
             and given.get("shuffle", True) in (True, False)
             and all(given.get(name) is None for name in STOCK)
-            and not self.why_stock()
-            and tuple(arrays[-1].shape[1:]) == self.model.output_shape[1:]
+            and not own_method(model, STEP)
+            and not tf.distribute.has_strategy()
+            and model._distribute_strategy is None  # Keras would look at what `fit` is given
+            and tuple(arrays[-1].shape[1:]) == model.output_shape[1:]
         )
 
-    def _data(self, given):
-        model = self.model
-        # In the order of Keras, in which files have the slots.
-        players.build(OP, model.optimizer, model.trainable_variables)
-        dtype, x, y = model.variable_dtype, given["x"], given.get("y")
-        arrays = (x,) if y is None or y is x else (x, y)
-        return tuple(tf.convert_to_tensor(np.asarray(a).astype(dtype, copy=False)) for a in arrays)
+    def _data(self, given, why_stock):
+        model, x, y = self.model, given["x"], given.get("y")
+        arrays = [np.asarray(a) for a in ((x,) if y is None or y is x else (x, y))]
+        dtypes = [keras.config.floatx() if a.dtype.kind == "f" else a.dtype for a in arrays]
+        if not why_stock:
+            # In the order of Keras, in which files have the slots.
+            players.build(OP, model.optimizer, model.trainable_variables)
+            dtypes = [model.variable_dtype for _ in arrays]
+        pairs = zip(arrays, dtypes, strict=True)
+        return tuple(tf.convert_to_tensor(a.astype(dtype, copy=False)) for a, dtype in pairs)
 
 
 def compile_config(model, config):

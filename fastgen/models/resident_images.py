@@ -27,11 +27,12 @@ class ResidentImages:
         grouped: The model's `GroupedSteps`.
         orders: How many images orders a step takes its rows of.
         draws: How often a step draws noise.
+        stock_steps: How many steps of stock operations to run in a call at most.
     """
 
-    def __init__(self, model, order, grouped, orders=1, draws=1):
+    def __init__(self, model, order, grouped, orders=1, draws=1, stock_steps=1):
         self.model, self.order, self.grouped = model, order, grouped
-        self.orders, self.draws = orders, draws
+        self.orders, self.draws, self.stock_steps = orders, draws, stock_steps
         self.traced = {}
 
     @contextlib.contextmanager
@@ -50,10 +51,11 @@ class ResidentImages:
         if epoch != whole_epoch:  # so that neither ends within a group
             group = math.gcd(group, epoch, whole_epoch, self._pass_began(whole_epoch)[1])
 
-        def rows():  # looks at the order when training begins: a callback may load a backup
-            order, skipped = self._pass_began(1 if epoch == whole_epoch else whole_epoch)
-            blocks = row_blocks(n, batch_size, self.orders, group, order, shuffle, self.draws)
-            yield from itertools.islice(blocks, skipped // group, None)
+        def rows():
+            while True:  # each pass as it begins: a callback may load a backup, validation draw
+                order, skipped = self._pass_began(1 if epoch == whole_epoch else whole_epoch)
+                blocks = row_blocks(n, batch_size, self.orders, group, order, shuffle, self.draws)
+                yield from itertools.islice(blocks, skipped // group, -(-whole_epoch // group))
 
         blocks = rows()
 
@@ -77,8 +79,10 @@ class ResidentImages:
             return 1
         if model.own_steps_per_execution is not None:
             return model.own_steps_per_execution
-        # Stock operations take long enough for Keras' own time not to matter.
-        return 1 if model.why_stock() else max(1, min(STEPS, IMAGES // batch_size))
+        most = STEPS
+        if model.why_stock():
+            most = 1 if model.run_eagerly else self.stock_steps
+        return max(1, min(most, IMAGES // batch_size))
 
     def _pass_began(self, whole_epoch):
         """The order as it was when a pass began, and the steps since then.

@@ -176,7 +176,8 @@ class VariationalAutoencoder(SavedSeeds, keras.Model):
             ValueError: if images in arrays have another shape, or values that are not finite or,
                 with binary cross-entropy, not in [0, 1].
             tf.errors.InvalidArgumentError: if the loss of a step of the kernel is not finite: it
-                updates nothing, those before it stand.
+                updates nothing, those before it stand. The message counts the steps of one call of
+                the kernel, the optimizer's `iterations` all.
         """
         self._assert_compile_called("fit")
         bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
@@ -223,6 +224,8 @@ class VariationalAutoencoder(SavedSeeds, keras.Model):
         Returns:
             The means of the epoch so far, by name.
         """
+        if self.why_stock():
+            return self._steps.stock_steps(data, rows)
         steps, batch_size = rows.shape[0], tf.shape(rows)[2]
         beta = self._betas(steps)
         telemetry = self._steps.step(

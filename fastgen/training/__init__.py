@@ -5,7 +5,6 @@ from fastgen import native
 native.require_tensorflow("fastgen.training")
 
 from fastgen.training.active_units import ActiveUnits  # noqa: E402
-from fastgen.training.batches import batches, steps_per_epoch  # noqa: E402
 from fastgen.training.checkpoint import Checkpoints  # noqa: E402
 from fastgen.training.gan import train_gan  # noqa: E402
 from fastgen.training.gan_run import train_gan_run  # noqa: E402
@@ -19,9 +18,7 @@ __all__ = [
     "GANSettings",
     "Run",
     "VAESettings",
-    "batches",
     "load_model",
-    "steps_per_epoch",
     "train_gan",
     "train_gan_run",
     "train_vae",

@@ -10,8 +10,8 @@ class Checkpoints:
 
     The state is every weight, the state of every seed generator, and all that the optimizer has, or
     each of a GAN's two: its slots, its iterations, its learning rate. What depends on the
-    iterations, such as a schedule, needs nothing more; neither does the order of the images (see
-    `batches`).
+    iterations, such as a schedule, needs nothing more; neither does the order of the images, which
+    in `fit` of our models on arrays depends on the state of a seed.
 
     A checkpoint appears in the folder whole or not at all.
 

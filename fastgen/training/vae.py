@@ -1,10 +1,11 @@
 """Trains a variational autoencoder into a folder, from which it can be resumed bit for bit."""
 
+import math
+
 from fastgen.interrupt import StopOnInterrupt
 from fastgen.models import Warmup, variational_autoencoder
 from fastgen.optimizers import Nadam
 from fastgen.training.active_units import ActiveUnits
-from fastgen.training.batches import batches, steps_per_epoch
 from fastgen.training.run import Run
 from fastgen.training.session import Session
 from fastgen.training.settings import VAESettings
@@ -56,16 +57,9 @@ def train_vae(data=None, out="fastgen-vae", *, resume=False, callbacks=(), **set
     with StopOnInterrupt() as interrupt:
         model = _compiled(wanted, x_train)
 
-        def fit(initial_epoch, **how):
-            model.fit(
-                batches(x_train, wanted.batch_size, seed=wanted.seed, first_epoch=initial_epoch),
-                validation_data=x_valid,
-                validation_batch_size=VALIDATION_BATCH,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch(len(x_train), wanted.batch_size),
-                shuffle=False,
-                **how,
-            )
+        def fit(**how):
+            how |= {"validation_data": x_valid, "validation_batch_size": VALIDATION_BATCH}
+            model.fit(x_train, batch_size=wanted.batch_size, **how)
 
         session.train(model, fit, interrupt, [*units, *callbacks])
     run.active_units = units[0].report if units else None
@@ -74,7 +68,7 @@ def train_vae(data=None, out="fastgen-vae", *, resume=False, callbacks=(), **set
 
 def _compiled(settings, x_train):
     """The model, with the weights that the seed gives it."""
-    steps = settings.warmup * steps_per_epoch(len(x_train), settings.batch_size)
+    steps = settings.warmup * math.ceil(len(x_train) / settings.batch_size)
     vae = variational_autoencoder(
         x_train.shape[1:],
         settings.codings,

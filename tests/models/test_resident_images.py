@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from fastgen.models import resident_images
 from fastgen.models.resident_images import row_blocks
+from tests.models import cases as autoencoders
 from tests.models.gans import compiled, images, networks, weights
 
 BATCH = 4
@@ -190,3 +191,18 @@ def test_what_comes_after_runs_as_before():
     gan = compiled()
     gan.fit(images(20), batch_size=BATCH, verbose=0)
     assert gan.steps_per_execution == 1 and gan.train_function is None
+
+
+@pytest.mark.parametrize("arguments", [{}, {"free_bits": 0.01}], ids=["kernel", "stock"])
+def test_a_training_that_goes_on_from_a_file_sees_the_same_images(arguments, tmp_path):
+    """Validation draws noise, too, which moves the state that determines the order."""
+    how = {"batch_size": BATCH, "validation_data": autoencoders.images(9), "verbose": 0}
+    whole, broken = (autoencoders.compiled(**arguments) for _ in range(2))
+    whole.fit(autoencoders.images(23), epochs=3, **how)
+    broken.fit(autoencoders.images(23), epochs=1, **how)
+    broken.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert bool(loaded.why_stock()) == bool(arguments)
+    loaded.fit(autoencoders.images(23), epochs=3, initial_epoch=1, **how)
+    for a, b in zip(whole.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
