@@ -17,7 +17,8 @@ def doctor(model=None):
 
     Args:
         model: None for every op × device × dtype; or a Keras model, for its layers, loss and
-            optimizer as it was compiled.
+            optimizer as it was compiled. Of `keras.Sequential([generator, discriminator])`, both
+            compiled as in the book, the first row is the step of `fastgen.train_gan`.
 
     Returns:
         The printed rows, a list of dicts.
@@ -28,7 +29,7 @@ def doctor(model=None):
     """
     native.require_tensorflow("fastgen.doctor")
     _check(model)
-    rows = _op_rows() if model is None else _step_rows(model)
+    rows = _op_rows() if model is None else [*_book_rows(model), *_step_rows(model)]
     print_table(_title(model), rows)
     return rows
 
@@ -54,6 +55,29 @@ def _row(head, op, dtype, device, xla, size=None):
     choice = dispatch.choose(op, dtype, device, xla, size)
     place = {"op": op, "device": device, "dtype": dtype}
     return {**head, **place, "path": choice.path, "why": choice.why}
+
+
+def _book_rows(model):
+    """The step that `fastgen.train_gan` takes of the book's GAN; no row of another model."""
+    import keras
+
+    parts = model.layers if isinstance(model, keras.Sequential) else ()
+    if len(parts) != 2 or not all(isinstance(part, keras.Model) for part in parts):
+        return []
+    _, discriminator = parts
+    one_output = discriminator.built and discriminator.output_shape[1:] in ((), (1,))
+    if not (one_output and model.compiled and discriminator.compiled):
+        return []
+    from fastgen.ops import players
+
+    head = {"part": "step of train_gan", "type": type_name(model)}
+    row = _row(head, "gan_step", model.variable_dtype, dispatch.device_type(), xla=False)
+    # New optimizers: those of the models stay unbuilt.
+    new = [x.optimizer.from_config(x.optimizer.get_config()) for x in (model, discriminator)]
+    pairs = zip(parts, new, strict=True)
+    if row["path"] == dispatch.FUSED and (why := players.why_not("gan_step", *pairs)):
+        row.update(path=dispatch.COMPOSITE, why=why)
+    return [row]
 
 
 def _step_rows(model):

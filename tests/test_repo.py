@@ -17,8 +17,8 @@ SOURCES = (".py", ".cc", ".h", ".cu")
 ROOMS = """
     native
     core data dispatch interrupt jit
-    diagnosis
     ops
+    diagnosis
     layers losses optimizers regularizers
     conversion models
     evaluation plots profile training verification

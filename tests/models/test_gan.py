@@ -254,6 +254,27 @@ def test_doctor_says_which_layer_decides(capsys):
     assert "XLA" in fastgen.doctor(compiled(jit_compile=True))[0]["why"]
 
 
+@pytest.mark.parametrize("nets", [{}, {"dropout": 0.5}])
+def test_doctor_of_the_books_gan(nets, capsys):
+    gan = book_networks(**nets)
+    step, *parts = fastgen.doctor(gan)
+    assert (step["part"], step["op"]) == ("step of train_gan", "gan_step") and parts
+    assert not gan.optimizer.built and not gan.layers[1].optimizer.built
+    assert step["path"] == ("composite" if nets else "fused")
+    assert ("Dropout" in step["why"]) == bool(nets)
+    before = fastgen.stats().get("gan_step", {}).get(step["path"], 0)
+    fastgen.train_gan(gan, X, BATCH, CODINGS, n_epochs=1, verbose=0)
+    assert fastgen.stats()["gan_step"][step["path"]] > before
+
+
+@pytest.mark.parametrize("which", ["discriminator", "gan"])
+def test_doctor_of_two_models_that_are_no_gan(which, capsys):
+    generator, discriminator = networks()
+    model = keras.Sequential([generator, discriminator])
+    {"discriminator": discriminator, "gan": model}[which].compile("sgd", "binary_crossentropy")
+    assert "gan_step" not in {row["op"] for row in fastgen.doctor(model)}
+
+
 def test_all_weights_are_trained():
     gan = compiled(nets=networks(batch_norm=True))
     gan.trainable = False
