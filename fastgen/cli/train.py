@@ -61,6 +61,9 @@ def gan(
     label_smoothing: Annotated[
         float, typer.Option(help="How much below 1 the target of real images is.")
     ] = 0.0,
+    label_noise: Annotated[
+        float, typer.Option(help="How far from 1 and 0 noise moves targets at most.")
+    ] = 0.0,
     seed: RUN_SEED = 0,
     out: OUT = Path("fastgen-gan"),
     resume: RESUME = False,

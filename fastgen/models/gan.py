@@ -10,15 +10,16 @@ import tensorflow as tf
 
 from fastgen import ops, optimizers
 from fastgen.models.batches import InBatches
-from fastgen.models.gan_arguments import build, refuse_targets
+from fastgen.models.gan_arguments import build, refuse_targets, shares
 from fastgen.models.gan_parts import check_dtype, check_networks, check_range, image_range
 from fastgen.models.grouped_steps import GroupedSteps, steps_to_run
 from fastgen.models.overrides import own_method
 from fastgen.models.resident_images import ResidentImages, check_sizes
 from fastgen.models.saved_seeds import SavedSeeds
 from fastgen.models.telemetry import Telemetry, logged
+from fastgen.models.update_noise import draw_seeds, targets
 from fastgen.ops import adversary, players
-from fastgen.ops.arguments import choice, count, number
+from fastgen.ops.arguments import choice, count
 from fastgen.ops.batch_norm import MODES
 from fastgen.ops.gan_step import TELEMETRY
 
@@ -94,6 +95,7 @@ class GAN(SavedSeeds, keras.Model):
         batch_norm="train",
         n_critic=1,
         label_smoothing=0.0,
+        label_noise=0.0,
         metrics=None,
         jit_compile=False,
         steps_per_execution=None,
@@ -109,7 +111,10 @@ class GAN(SavedSeeds, keras.Model):
                 `fastgen.ops.gan_step`.
             n_critic: integer ≥ 1, updates of the discriminator in a step. In a `fit` on arrays each
                 has images of its own; on other inputs, those of the step's batch.
-            label_smoothing: number in [0, 1]: real images have the target `1 - label_smoothing`.
+            label_smoothing: number in [0, 1].
+            label_noise: number in [0, 1 - label_smoothing]. Real images have the target
+                `1 - label_smoothing - label_noise * u`, fake ones `label_noise * u`, u uniform in
+                [0, 1), drawn for each image of each update as the codings' noise is.
             metrics: Name, or names, of what to log of what `fastgen.ops.gan_step` returns; None:
                 all; of an empty list, the two losses.
             jit_compile: As for `keras.Model.compile`. XLA would keep the step from its kernel, so
@@ -125,7 +130,7 @@ class GAN(SavedSeeds, keras.Model):
         choice("GAN", "batch_norm", batch_norm, MODES)
         n_critic = count("GAN", "n_critic", n_critic)
         own_steps = steps_to_run("GAN", steps_per_execution)
-        self.label_smoothing = number("GAN", "label_smoothing", label_smoothing, 0.0, 1.0)
+        self.label_smoothing, self.label_noise = shares(label_smoothing, label_noise)
         metrics = logged(metrics)
         both = [optimizers.get(x) for x in (generator_optimizer, discriminator_optimizer)]
         if both[0] is both[1]:
@@ -157,6 +162,7 @@ class GAN(SavedSeeds, keras.Model):
             "batch_norm": self.batch_norm,
             "n_critic": self.n_critic,
             "label_smoothing": self.label_smoothing,
+            "label_noise": self.label_noise,
             "metrics": list(self.telemetry.names),
             "jit_compile": self.jit_compile,
             "steps_per_execution": self.own_steps_per_execution,
@@ -309,7 +315,7 @@ class GAN(SavedSeeds, keras.Model):
             The telemetry of the epoch so far, by name.
         """
         steps = rows.shape[0]
-        seeds = self._draw_seeds(steps)
+        seeds = draw_seeds(self.noise, steps, self.n_critic + 1)
         if steps > 1 and self.why_stock():
             telemetry = tf.map_fn(  # one trace for all
                 lambda one: {
@@ -326,10 +332,6 @@ class GAN(SavedSeeds, keras.Model):
         return self.get_metrics_result()
 
     def _step(self, images, rows, seeds):
-        targets = None
-        if self.label_smoothing:
-            ones = tf.ones(tf.shape(rows))
-            targets = tf.stack([ones * (1 - self.label_smoothing), tf.zeros_like(ones)], axis=2)
         return ops.gan_step(
             self.generator,
             self.discriminator,
@@ -338,22 +340,9 @@ class GAN(SavedSeeds, keras.Model):
             images,
             rows,
             seeds,
-            targets=targets,
+            targets=targets(rows, seeds, self.label_smoothing, self.label_noise),
             batch_norm=self.batch_norm,
         )
-
-    def _draw_seeds(self, steps):
-        """A seed for the noise of each update, as if drawn one by one."""
-        count = steps * (self.n_critic + 1)
-        seed, drawn = tf.unstack(self.noise.state.value * 1)
-        self.noise.state.assign_add([0, count])
-        replica = tf.distribute.get_replica_context()
-        if replica is not None and replica.num_replicas_in_sync > 1:
-            # Keras gives every replica the same state: the high half of a word tells them apart.
-            seed += tf.cast(replica.replica_id_in_sync_group, tf.int64) * 2**32
-        numbers_drawn = drawn + tf.range(count, dtype=tf.int64)
-        seeds = tf.stack([tf.fill([count], seed), numbers_drawn], axis=1)
-        return tf.reshape(seeds, (steps, self.n_critic + 1, 2))
 
     def generate(self, n, seed=None):
         """Images of codings that are drawn from the normal distribution.

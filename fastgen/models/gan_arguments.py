@@ -1,6 +1,7 @@
 """Checks of what a GAN is compiled and trained with."""
 
 from fastgen.ops import adversary, players
+from fastgen.ops.arguments import number
 
 
 def build(optimizer, model):
@@ -17,6 +18,22 @@ def build(optimizer, model):
             "GAN: the optimizers must not keep moving averages. "
             f"Received: {type(optimizer).__name__}(use_ema=True)"
         )
+
+
+def shares(label_smoothing, label_noise):
+    """The two as floats.
+
+    Raises:
+        ValueError: if they would make targets that are no probabilities.
+    """
+    named = {"label_smoothing": label_smoothing, "label_noise": label_noise}
+    found = [number("GAN", name, value, 0.0, 1.0) for name, value in named.items()]
+    if sum(found) > 1:
+        raise ValueError(
+            "GAN: label_smoothing and label_noise must be at most 1 together. "
+            f"Received: {label_smoothing} and {label_noise}"
+        )
+    return found
 
 
 def refuse_targets(given):

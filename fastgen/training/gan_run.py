@@ -38,8 +38,8 @@ def train_gan_run(data=None, out="fastgen-gan", *, resume=False, callbacks=(), *
         callbacks: Further Keras callbacks. The logs of an epoch are those of `fastgen.GAN.fit`, and
             unless Ctrl-C cut it short, its `seconds` and `images_per_second`.
         **settings: `epochs`, `batch_size`, `codings`, `kind`, `optimizer`, `learning_rate`,
-            `batch_norm`, `n_critic`, `label_smoothing`, `seed`: see `GANSettings`, which has their
-            defaults.
+            `batch_norm`, `n_critic`, `label_smoothing`, `label_noise`, `seed`: see `GANSettings`,
+            which has their defaults.
 
     Returns:
         The `Run`, with its trained model.
@@ -72,6 +72,7 @@ def _compiled(settings, image_shape):
         batch_norm=settings.batch_norm,
         n_critic=settings.n_critic,
         label_smoothing=settings.label_smoothing,
+        label_noise=settings.label_noise,
     )
     return gan
 

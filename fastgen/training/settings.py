@@ -115,7 +115,8 @@ class GANSettings(Settings):
         learning_rate: Of both networks.
         batch_norm: `"train"` or `"book"`; and
         n_critic: updates of the discriminator in a step; and
-        label_smoothing: in [0, 1]: see `fastgen.GAN.compile`.
+        label_smoothing: in [0, 1]; and
+        label_noise: in [0, 1 - label_smoothing]: see `fastgen.GAN.compile`.
         seed: Of the weights, the noise, the order of the images, and which are held out.
 
     Raises:
@@ -124,7 +125,11 @@ class GANSettings(Settings):
 
     MODEL: ClassVar = "gan"
     LEAST: ClassVar = {**Settings.LEAST, "n_critic": 1}
-    RANGES: ClassVar = {"learning_rate": (0, math.inf), "label_smoothing": (0, 1)}
+    RANGES: ClassVar = {
+        "learning_rate": (0, math.inf),
+        "label_smoothing": (0, 1),
+        "label_noise": (0, 1),
+    }
     CHOICES: ClassVar = {
         "kind": ("dense", "dcgan"),
         "optimizer": ("rmsprop", "adam"),
@@ -136,6 +141,7 @@ class GANSettings(Settings):
     batch_norm: str = "train"
     n_critic: int = 1
     label_smoothing: float = 0.0
+    label_noise: float = 0.0
 
 
 def fingerprint(*arrays):

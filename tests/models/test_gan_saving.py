@@ -19,6 +19,7 @@ KINDS = {
         "discriminator_optimizer": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
         "n_critic": 2,
         "label_smoothing": 0.1,
+        "label_noise": 0.2,
         "batch_norm": "book",
         "metrics": ["generator_loss"],
     },

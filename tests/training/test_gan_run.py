@@ -144,6 +144,7 @@ def test_resuming_with_other_settings_or_as_another_model():
     ("setting", "message"),
     [
         ({"n_critic": 0}, r"n_critic must be an integer ≥ 1\. Received: 0"),
+        ({"label_smoothing": 0.5, "label_noise": 0.6}, "together. Received: 0.5 and 0.6"),
         ({"label_smoothing": 1.5}, r"label_smoothing must be a number ≥ 0 and ≤ 1\. Received: 1.5"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),
         ({"kind": "deep"}, "kind must be one of dense, dcgan"),
