@@ -9,13 +9,15 @@ import fastgen
 from fastgen.cli.errors import check_at_least, check_seed, one_line_errors
 
 ABOVE_TOLERANCE = 1
-CODINGS, IMAGE = 30, (28, 28)
+CODINGS, VAE_CODINGS, IMAGE = 30, 10, (28, 28)
 
 
 class Kind(StrEnum):
     """The models that the command builds."""
 
     dense_gan = "dense-gan"
+    vae = "vae"
+    autoencoder = "autoencoder"
 
 
 class Optimizer(StrEnum):
@@ -23,11 +25,14 @@ class Optimizer(StrEnum):
 
     rmsprop = "rmsprop"
     adam = "adam"
+    nadam = "nadam"
 
 
 def parity(
     kind: Annotated[Kind, typer.Option(help="The model to train.")] = Kind.dense_gan,
-    optimizer: Annotated[Optimizer, typer.Option(help="Of both networks.")] = Optimizer.rmsprop,
+    optimizer: Annotated[
+        Optimizer, typer.Option(help="Of the model, or of both networks.")
+    ] = Optimizer.rmsprop,
     steps: Annotated[int, typer.Option(help="Steps of each comparison.")] = 100,
     batch_size: Annotated[int, typer.Option(help="Images in a training step.")] = 32,
     seed: Annotated[int, typer.Option(help="Of the weights, the noise and the batches.")] = 0,
@@ -38,8 +43,8 @@ def parity(
         check_at_least("--batch-size", batch_size, 1)
         check_seed(seed)
         fastgen.native.require_tensorflow("fastgen parity")
-        pair = _dense_gan(optimizer.value, seed)
-        found = fastgen.parity(pair, steps=steps, batch_size=batch_size, seed=seed)
+        model = _BUILDERS[kind](optimizer.value, seed)
+        found = fastgen.parity(model, steps=steps, batch_size=batch_size, seed=seed)
     if not found.ok:
         raise typer.Exit(ABOVE_TOLERANCE)
 
@@ -56,3 +61,29 @@ def _dense_gan(optimizer, seed):
     discriminator += [*(layers.Dense(n, "selu") for n in (150, 100)), layers.Dense(1, "sigmoid")]
     networks = keras.Sequential(generator), keras.Sequential(discriminator)
     return networks, tuple(keras.optimizers.get(optimizer) for _ in networks)
+
+
+def _vae(optimizer, seed):
+    """The VAE that `fastgen train vae` trains."""
+    model = fastgen.models.variational_autoencoder(IMAGE, VAE_CODINGS, seed=seed)
+    model.compile(optimizer)
+    return model
+
+
+def _autoencoder(optimizer, seed):
+    """The book's stacked autoencoder."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    encoder = [keras.Input(IMAGE), layers.Flatten()]
+    encoder += [layers.Dense(n, "selu") for n in (100, CODINGS)]
+    decoder = [keras.Input((CODINGS,)), layers.Dense(100, "selu")]
+    decoder += [layers.Dense(IMAGE[0] * IMAGE[1], "sigmoid"), layers.Reshape(IMAGE)]
+    networks = (keras.Sequential(part) for part in (encoder, decoder))
+    model = fastgen.models.Autoencoder(*networks, seed=seed)
+    model.compile(optimizer, "binary_crossentropy")
+    return model
+
+
+_BUILDERS = {Kind.dense_gan: _dense_gan, Kind.vae: _vae, Kind.autoencoder: _autoencoder}

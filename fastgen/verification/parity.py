@@ -104,7 +104,7 @@ def parity(
     "float64": both, in float64, go their way; they may differ by 1e-9, or by as much as the twin
     from one whose weights began 16 roundings away. "free-running": the same in the model's dtype,
     where rounding is amplified; beside three times the distance between the twin and the twin
-    compiled by XLA, which counts for nothing.
+    compiled by XLA, whose noise in a VAE is another. This one counts for nothing.
 
     Copies are trained, with new optimizers; the model stays as it is.
 
@@ -120,14 +120,16 @@ def parity(
 
     Args:
         model: compiled functional or Sequential Keras model, whose class has no train_step or
-            compute_loss of its own, as a VAE has: copies would lose them; a GAN, which is
+            compute_loss of its own: copies would lose them; a `fastgen.models.Autoencoder` or
+            `VariationalAutoencoder`, which takes the kernel of its `fit`; a GAN, which is
             `Sequential([generator, discriminator])`, both compiled as in the book, or has these
             networks and `generator_optimizer` and `discriminator_optimizer` as attributes; or a
             tuple `((generator, discriminator), (generator_optimizer, discriminator_optimizer))`.
             A GAN takes `fastgen.ops.gan_step`, with one critic, no smoothed labels and
             `batch_norm="train"`.
         reference: the like of it, of stock layers. By default a copy of `model` with `Dense` for
-            `FusedDense` and Keras' own optimizers. A GAN's takes stock operations.
+            `FusedDense` and Keras' own optimizers. A GAN's takes stock operations, an
+            autoencoder's, of ours, Keras' own steps.
         data: images `(n, ...)`; or a tuple `(x, y)` for a model that is no autoencoder. By default
             digits, 28 x 28.
         steps: of each comparison.

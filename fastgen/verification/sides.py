@@ -6,11 +6,13 @@ import keras
 import tensorflow as tf
 
 from fastgen import ops
+from fastgen.models import Autoencoder, VariationalAutoencoder
 from fastgen.ops import network
 from fastgen.ops.adversary import weights
 from fastgen.verification.twins import copy_of, optimizer_like
 
 PLAYERS = ("generator", "discriminator")
+WITH_KERNEL = Autoencoder, VariationalAutoencoder
 
 
 class Trained:
@@ -36,6 +38,32 @@ class Trained:
         x, y = images if isinstance(images, tuple) else (images, images)
         logs = self.model.train_on_batch(x, y, return_dict=True)
         return [float(logs["loss"])]
+
+
+class OfRows(Trained):
+    """A model of `fastgen.models` whose `fit` has a kernel: trained by it, or by Keras' own steps.
+
+    Both draw the noise of the model's own seeds, which copies have with their states.
+    """
+
+    def __init__(self, model, stock=False):
+        super().__init__(model)
+        step = model._steps.stock_steps if stock else model.train_rows
+
+        def run(images, rows):
+            model.reset_metrics()
+            return step((images,), rows)["loss"]
+
+        self.run = tf.function(run, autograph=False, jit_compile=model.jit_compile)
+
+    def copy(self, *, stock=False, **how):
+        """A new side: see `twins.copy_of`."""
+        return OfRows(copy_of(self.model, stock=stock, **how), stock)
+
+    def step(self, images, seeds):
+        """Train on a batch; the losses."""
+        images = tf.cast(images, self.model.variable_dtype)
+        return [float(self.run(images, tf.range(len(images), dtype=tf.int64)[None, None]))]
 
 
 class Pair:
@@ -123,13 +151,13 @@ def _check_own_steps(op, model):
     for name in ("train_step", "compute_loss"):
         if getattr(type(model), name) is not getattr(keras.Model, name):
             raise TypeError(
-                f"{op}: model must have the {name} of keras.Model, and so must not be a VAE or a "
-                f"fastgen.models.Autoencoder. Received: {model!r}"
+                f"{op}: model must have the {name} of keras.Model, or be of fastgen.models. "
+                f"Received: {model!r}"
             )
 
 
 def _check_steps(op, gan):
-    plain = {"n_critic": 1, "label_smoothing": 0, "batch_norm": "train"}
+    plain = {"n_critic": 1, "label_smoothing": 0, "label_noise": 0, "batch_norm": "train"}
     for name, value in plain.items():
         if (found := getattr(gan, name, value)) != value:
             raise ValueError(f"{op}: a GAN must have {name}={value!r}. Received: {found!r}")
@@ -155,6 +183,8 @@ def side_of(op, model):
         discriminator = getattr(parts[1], "optimizer", None)
         if compiled and discriminator:
             return Pair(parts, (model.optimizer, discriminator))
+    elif compiled and type(model) in WITH_KERNEL:
+        return OfRows(model)
     elif compiled:
         _check_own_steps(op, model)
         return Trained(model)

@@ -29,8 +29,15 @@ def copy_of(model, *, stock=False, dtype=None, side=0, **compile_more):
 
     with _policy(dtype):
         given = {} if dtype is None else {"input_tensors": _inputs(model, dtype)}
-        copy = keras.models.clone_model(model, clone_function=clone, **given)
+        if "encoder" in (config := model.get_config()):  # one of ours: a clone is of Keras' class
+            copy = type(model).from_config(_in_dtype(config, dtype))
+            for layer in copy._flatten_layers() if side else ():
+                lean(layer, side)
+        else:
+            copy = keras.models.clone_model(model, clone_function=clone, **given)
     copy.set_weights(model.get_weights())
+    for mine, theirs in zip(_seeds(copy), _seeds(model), strict=True):
+        mine.state.assign(theirs.state)
     if getattr(model, "compiled", False):
         config = _in_dtype(model.get_compile_config(), dtype) | compile_more
         del config["optimizer"]
@@ -49,6 +56,10 @@ def optimizer_like(optimizer, stock=False):
         if hasattr(optimizer, name):
             setattr(new, name, getattr(optimizer, name))
     return new
+
+
+def _seeds(model):
+    return [x for layer in model._flatten_layers() for x in layer._seed_generators]
 
 
 def _inputs(model, dtype):

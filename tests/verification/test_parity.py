@@ -13,6 +13,7 @@ from tests.ops import gan
 from tests.tolerances import LOGGED
 
 STEPS = 4
+FORMS = verification.FORMS[:2]
 SCALE, ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
@@ -150,18 +151,60 @@ def test_refused():
         fastgen.parity(autoencoder(), other)
 
 
+def variational(beta=1.0, cls=fastgen.models.VariationalAutoencoder, optimizer="nadam"):
+    vae = fastgen.models.variational_autoencoder((3, 3), 2, hidden=(4,), beta=beta, seed=1)
+    model = cls(vae.encoder, vae.decoder, beta=beta)
+    model.compile(optimizer)
+    return model
+
+
+def plain(loss="binary_crossentropy", optimizer="nadam"):
+    keras.utils.set_random_seed(0)
+    dense, flat, back = keras.layers.Dense, keras.layers.Flatten(), keras.layers.Reshape((3, 3))
+    parts = [flat, dense(4, "selu")], [dense(9, "sigmoid"), back]
+    shapes = (3, 3), (4,)
+    networks = [keras.Sequential([keras.Input(s), *p]) for s, p in zip(shapes, parts, strict=True)]
+    model = fastgen.models.Autoencoder(*networks, seed=1)
+    model.compile(optimizer, loss)
+    return model
+
+
+@pytest.mark.parametrize("optimizer", ["nadam", "rmsprop", "adam"])
+@pytest.mark.parametrize("make", [variational, plain])
+def test_the_kernel_of_a_fit_beside_the_steps_of_keras(make, optimizer):
+    model = make(optimizer=optimizer)
+    before, calls = model.get_weights(), fastgen.stats().get("autoencoder_step", {}).get("fused", 0)
+    found = fastgen.parity(model, data=images(3, 3), steps=20, batch_size=8, forms=FORMS)
+    assert fastgen.stats()["autoencoder_step"]["fused"] > calls
+    assert found.ok and len(found.rows) == 40
+    for row in found.rows:
+        assert row.losses == pytest.approx(row.reference_losses, rel=1e-5)
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("model", "reference"),
+    [(variational, lambda: variational(beta=1.01)), (plain, lambda: plain("mse"))],
+    ids=["kl weight", "loss"],
+)
+def test_another_loss_is_found(model, reference):
+    sides = model(), reference()
+    found = fastgen.parity(*sides, images(3, 3), steps=STEPS, batch_size=8, forms=FORMS)
+    assert not any(all(row.ok for row in found.rows if row.form == form) for form in FORMS)
+
+
 def test_steps_that_copies_would_lose_are_refused():
-    vae = fastgen.models.variational_autoencoder((3, 3), 2, hidden=(4,))
-    vae.compile("nadam")
-    parts = [keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)]) for _ in range(2)]
-    plain = fastgen.models.Autoencoder(*parts)
-    plain.compile("nadam", "mse")
-    for model in (vae, plain):
-        with pytest.raises(TypeError, match="must not be a VAE or a .*Received"):
-            fastgen.parity(model, data=images(3, 3))
+    class Own(fastgen.models.VariationalAutoencoder):
+        pass
+
+    with pytest.raises(TypeError, match="or be of fastgen.models. Received"):
+        fastgen.parity(variational(cls=Own), data=images(3, 3))
 
 
-@pytest.mark.parametrize("change", [{"n_critic": 3}, {"label_smoothing": 0.1}])
+@pytest.mark.parametrize(
+    "change", [{"n_critic": 3}, {"label_smoothing": 0.1}, {"label_noise": 0.1}]
+)
 def test_gan_of_other_steps_is_refused(change):
     model = fastgen.GAN(*gan.small("float32"))
     with pytest.raises(TypeError, match="parity: model must be a compiled Keras model"):
