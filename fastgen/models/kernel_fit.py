@@ -49,6 +49,7 @@ class KernelFit:
         self.grouped = GroupedSteps(model)
         self.resident = ResidentImages(model, order, self.grouped, stock_steps=STEPS)
         self.unwatched = UnwatchedEpochs(model, order)
+        self.why = None  # as `why_stock` last was
 
     def why_stock(self):
         """Why no step takes the kernel, with the layer or the argument that decides it, or None."""
@@ -83,6 +84,9 @@ class KernelFit:
         given = _split(given)
         if self._suits(given):
             why = self.why_stock()
+            if why != self.why:  # what was traced took the other steps
+                self.forget()
+            self.why = why
             data, rest = self._data(given, why), _without(given, "y")
             if not why and self.unwatched.suit(data, rest):
                 return self.unwatched.fit(data, rest)

@@ -274,6 +274,18 @@ def test_compiled_anew_or_made_to_trace_again():
 
 
 @pytest.mark.parametrize("make", [variational, plain])
+def test_a_layer_frozen_between_two_fits_stays(make):
+    model = make()
+    layers = [x for x in model.encoder.layers if isinstance(x, Dense)]
+    for frozen in (False, True):
+        layers[0].trainable = not frozen
+        before = [x.get_weights()[0] for x in layers]
+        model.fit(images(N), batch_size=BATCH, verbose=0, callbacks=[keras.callbacks.Callback()])
+        still = [np.array_equal(x.get_weights()[0], w) for x, w in zip(layers, before, strict=True)]
+        assert still == [frozen] + [False] * (len(layers) - 1)
+
+
+@pytest.mark.parametrize("make", [variational, plain])
 def test_the_split_of_tensors_is_that_of_arrays(make):
     found = []
     for x in (images(N), tf.constant(images(N))):
