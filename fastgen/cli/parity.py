@@ -79,7 +79,8 @@ def _autoencoder(optimizer, seed):
     encoder = [keras.Input(IMAGE), layers.Flatten()]
     encoder += [layers.Dense(n, "selu") for n in (100, CODINGS)]
     decoder = [keras.Input((CODINGS,)), layers.Dense(100, "selu")]
-    decoder += [layers.Dense(IMAGE[0] * IMAGE[1], "sigmoid"), layers.Reshape(IMAGE)]
+    decoder += [layers.Dense(IMAGE[0] * IMAGE[1]), layers.Reshape(IMAGE)]
+    decoder += [layers.Activation("sigmoid")]  # last, so that the loss has its logits
     networks = (keras.Sequential(part) for part in (encoder, decoder))
     model = fastgen.models.Autoencoder(*networks, seed=seed)
     model.compile(optimizer, "binary_crossentropy")

@@ -161,7 +161,7 @@ def variational(beta=1.0, cls=fastgen.models.VariationalAutoencoder, optimizer="
 def plain(loss="binary_crossentropy", optimizer="nadam"):
     keras.utils.set_random_seed(0)
     dense, flat, back = keras.layers.Dense, keras.layers.Flatten(), keras.layers.Reshape((3, 3))
-    parts = [flat, dense(4, "selu")], [dense(9, "sigmoid"), back]
+    parts = [flat, dense(4, "selu")], [dense(9), back, keras.layers.Activation("sigmoid")]
     shapes = (3, 3), (4,)
     networks = [keras.Sequential([keras.Input(s), *p]) for s, p in zip(shapes, parts, strict=True)]
     model = fastgen.models.Autoencoder(*networks, seed=1)
