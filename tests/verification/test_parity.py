@@ -231,7 +231,8 @@ def test_gan_with_regularizers(frozen, monkeypatch):
     assert not fastgen.parity(model, data=images(3, 3), **how).ok
 
 
-def test_command(monkeypatch):
+@pytest.mark.parametrize("kind", ["dense-gan", "vae", "autoencoder"])
+def test_command(kind, monkeypatch):
     from typer.testing import CliRunner
 
     from fastgen.cli import app
@@ -240,7 +241,10 @@ def test_command(monkeypatch):
         rows = [verification.Row("float64", 0, [1.0], [1.0], 0.0, 1e-9, True)]
         result = verification.Parity(["loss"], rows)
         rows[0] = rows[0]._replace(difference=0.0 if ok else 1.0)
-        monkeypatch.setattr(fastgen, "parity", lambda *a, result=result, **k: result, raising=False)
-        arguments = ["parity", "--kind", "dense-gan", "--optimizer", "adam", "--steps", "2"]
+        given = []
+        told = lambda model, r=result, to=given, **how: to.append(model) or r  # noqa: E731
+        monkeypatch.setattr(fastgen, "parity", told, raising=False)
+        arguments = ["parity", "--kind", kind, "--optimizer", "adam", "--steps", "2"]
         assert CliRunner().invoke(app, arguments).exit_code == (0 if ok else 1)
+        assert kind == "dense-gan" or given[0].why_stock() is None
     assert CliRunner().invoke(app, ["parity", "--steps", "0"]).exit_code == 2
