@@ -83,7 +83,8 @@ def _autoencoder(optimizer, seed):
     decoder += [layers.Activation("sigmoid")]  # last, so that the loss has its logits
     networks = (keras.Sequential(part) for part in (encoder, decoder))
     model = fastgen.models.Autoencoder(*networks, seed=seed)
-    model.compile(optimizer, "binary_crossentropy")
+    # By its name it would be computed in float32, also between weights of float64.
+    model.compile(optimizer, keras.losses.BinaryCrossentropy())
     return model
 
 

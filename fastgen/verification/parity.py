@@ -121,7 +121,8 @@ def parity(
     Args:
         model: compiled functional or Sequential Keras model, whose class has no train_step or
             compute_loss of its own: copies would lose them; a `fastgen.models.Autoencoder` or
-            `VariationalAutoencoder`, which takes the kernel of its `fit`; a GAN, which is
+            `VariationalAutoencoder`, which takes the kernel of its `fit` (its loss an object: by
+            name, Keras computes it in float32, and "float64" is exceeded); a GAN, which is
             `Sequential([generator, discriminator])`, both compiled as in the book, or has these
             networks and `generator_optimizer` and `discriminator_optimizer` as attributes; or a
             tuple `((generator, discriminator), (generator_optimizer, discriminator_optimizer))`.
