@@ -17,7 +17,6 @@ class Kind(StrEnum):
 
     dense_gan = "dense-gan"
     vae = "vae"
-    autoencoder = "autoencoder"
 
 
 class Optimizer(StrEnum):
@@ -70,22 +69,4 @@ def _vae(optimizer, seed):
     return model
 
 
-def _autoencoder(optimizer, seed):
-    """The book's stacked autoencoder."""
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    layers = keras.layers
-    encoder = [keras.Input(IMAGE), layers.Flatten()]
-    encoder += [layers.Dense(n, "selu") for n in (100, CODINGS)]
-    decoder = [keras.Input((CODINGS,)), layers.Dense(100, "selu")]
-    decoder += [layers.Dense(IMAGE[0] * IMAGE[1]), layers.Reshape(IMAGE)]
-    decoder += [layers.Activation("sigmoid")]  # last, so that the loss has its logits
-    networks = (keras.Sequential(part) for part in (encoder, decoder))
-    model = fastgen.models.Autoencoder(*networks, seed=seed)
-    # By its name it would be computed in float32, also between weights of float64.
-    model.compile(optimizer, keras.losses.BinaryCrossentropy())
-    return model
-
-
-_BUILDERS = {Kind.dense_gan: _dense_gan, Kind.vae: _vae, Kind.autoencoder: _autoencoder}
+_BUILDERS = {Kind.dense_gan: _dense_gan, Kind.vae: _vae}

@@ -6,13 +6,12 @@ import keras
 import tensorflow as tf
 
 from fastgen import ops
-from fastgen.models import Autoencoder, VariationalAutoencoder
+from fastgen.models import VariationalAutoencoder
 from fastgen.ops import network
 from fastgen.ops.adversary import weights
 from fastgen.verification.twins import copy_of, optimizer_like
 
 PLAYERS = ("generator", "discriminator")
-WITH_KERNEL = Autoencoder, VariationalAutoencoder
 
 
 class Trained:
@@ -41,7 +40,7 @@ class Trained:
 
 
 class OfRows(Trained):
-    """A model of `fastgen.models` whose `fit` has a kernel: trained by it, or by Keras' own steps.
+    """A VAE of ours on rows of images: trained by the kernel of its `fit`, or by Keras' own steps.
 
     Both draw the noise of the model's own seeds, which copies have with their states.
     """
@@ -151,7 +150,7 @@ def _check_own_steps(op, model):
     for name in ("train_step", "compute_loss"):
         if getattr(type(model), name) is not getattr(keras.Model, name):
             raise TypeError(
-                f"{op}: model must have the {name} of keras.Model, or be of fastgen.models. "
+                f"{op}: model must have the {name} of keras.Model, or be a VAE itself. "
                 f"Received: {model!r}"
             )
 
@@ -183,7 +182,7 @@ def side_of(op, model):
         discriminator = getattr(parts[1], "optimizer", None)
         if compiled and discriminator:
             return Pair(parts, (model.optimizer, discriminator))
-    elif compiled and type(model) in WITH_KERNEL:
+    elif compiled and type(model) is VariationalAutoencoder:
         return OfRows(model)
     elif compiled:
         _check_own_steps(op, model)
