@@ -168,7 +168,7 @@ int dense_forward(const Shape& s, const fg_threads* threads, fg_activation activ
     turned.emplace(threads, rows, s.inputs);
     if (turned->missing()) return no_memory(s.op, s.rows * s.inputs);
   }
-  return for_activation(activation, [&](auto act) -> int {
+  return for_activation(activation, kLeakySlope, [&](auto act) -> int {
     const auto finish = [=](V sum, int64_t row, int64_t col, auto lanes) {
       if (bias) sum += load(bias, col, lanes);
       if (z) store(z, row * s.units + col, sum, lanes);
@@ -201,7 +201,7 @@ template <class T, class C, class Shape>
 void d_z_and_sums(const Shape& s, const fg_threads* threads, fg_activation activation,
                   const T* saved, const T* d_y, C* d_z, C* partial) {
   const int64_t step = panel_rows(s.rows, s.units);
-  for_activation(activation, [&](auto act) {
+  for_activation(activation, kLeakySlope, [&](auto act) {
     parallel_for(threads, ceil_div(s.rows, step), step * s.units, [&](int64_t panel) {
       C* const sums = partial ? partial + panel * s.units : nullptr;
       const int64_t begin = panel * step;

@@ -66,9 +66,10 @@ class Autoencoder {
     }
     const int64_t latent = drawing();
     if (latent >= 0) {
-      put_noise(p, codings(), feed_.seeds + 2 * step, noise_.data, net().noise(latent, p));
+      put_noise(p, codings(), feed_.seeds + 2 * step, 0, noise_.data + p.row * codings(),
+                net().noise(latent, p));
     }
-    forward(net(), p);
+    forward(net(), p, net().seeds(step));
     const T scale = (T)(feed_.reconstruction_scale / feed_.batch);
     // A panel's sums have its width of space, whatever its count.
     T* const losses = losses_.data + p.row;

@@ -24,7 +24,7 @@ static int run(const fg_threads* threads, const fg_player& player, const fg_imag
         p, d.net().inputs(), of_real ? real : fake, [&](int64_t r) { return p.row + r; },
         d.net().values(0, p));
     const T* const of_panel = targets && !of_real ? targets + real.count : targets;
-    d.judge(p, of_panel, of_real, rows, {true, false});
+    d.judge(p, of_panel, of_real, rows, 0, {true, false});
   });
   for (int i = 0; i < FG_DISCRIMINATOR_TELEMETRY; ++i) telemetry[i] = 0;
   bool finite;

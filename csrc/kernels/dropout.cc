@@ -1,7 +1,5 @@
 #include "kernels/dropout.h"
 
-#include <math.h>
-
 #include "core/normal.h"
 #include "core/tile.h"
 
@@ -18,21 +16,13 @@ int dropout(const fg_threads* threads, fg_dtype dtype, int64_t size, const int64
   return for_dtype("dropout", dtype, [&](auto storage) {
     typedef decltype(storage) T;
     typedef typename Compute<T>::type V;
-    typedef typename Lanes<V>::type Real;
-    typedef typename Lanes<V>::Uint Uint;
-    // u is a mantissa: u >= rate compares its bits with those of rate, rounded up.
-    constexpr int mantissa = sizeof(Real) == 4 ? 23 : 52;
-    const Uint bits_of_u = Uint{} + (((typename Lanes<V>::Bits)1 << mantissa) - 1);
-    const Uint least_kept =
-        Uint{} + (typename Lanes<V>::Bits)ceil(ldexp((double)(Real)rate, mantissa));
-    const V scale = splat<V>((Real)(rate < 1 ? 1 / (1 - rate) : 0));
+    const Dropout<V> dropped(rate);
     const Output<T> out = output<T>(y, size);
     for_tiles(threads, size, kBitsCycles, [&](int64_t first, int64_t count) {
       const T* x_tile = (const T*)x + first;
       const Output<T> y_tile = out.from(first);
-      for_random_bits<T>(philox, first, count, [&](int64_t i, Uint bits, auto lanes) {
-        const V scaled = load(x_tile, i, lanes) * scale;
-        store(y_tile, i, (bits & bits_of_u) >= least_kept ? scaled : V{}, lanes);
+      for_random_bits<T>(philox, first, count, [&](int64_t i, auto bits, auto lanes) {
+        store(y_tile, i, dropped(load(x_tile, i, lanes), bits), lanes);
       });
     });
     return (int)FG_OK;

@@ -21,3 +21,40 @@ FG_API int fg_dropout(const fg_threads* threads, fg_dtype dtype, int64_t size,
 #ifdef __cplusplus
 }
 #endif
+
+#ifdef FASTGEN_TARGET
+#include <math.h>
+
+#include "core/simd.h"
+
+namespace fastgen {
+namespace FASTGEN_TARGET {
+
+// y of x and of random bits.
+template <class V>
+class Dropout {
+  typedef typename Lanes<V>::type Real;
+  typedef typename Lanes<V>::Uint Uint;
+  typedef typename Lanes<V>::Bits Bits;
+
+ public:
+  // u is a mantissa: u >= rate compares its bits with those of rate, rounded up.
+  explicit FG_INLINE Dropout(double rate)
+      : bits_of_u_(Uint{} + (((Bits)1 << kMantissa) - 1)),
+        least_kept_(Uint{} + (Bits)ceil(ldexp((double)(Real)rate, kMantissa))),
+        scale_(splat<V>((Real)(rate < 1 ? 1 / (1 - rate) : 0))) {}
+
+  FG_INLINE V operator()(V x, Uint bits) const {
+    const V scaled = x * scale_;
+    return (bits & bits_of_u_) >= least_kept_ ? scaled : V{};
+  }
+
+ private:
+  static constexpr int kMantissa = sizeof(Real) == 4 ? 23 : 52;
+  const Uint bits_of_u_, least_kept_;
+  const V scale_;
+};
+
+}  // namespace FASTGEN_TARGET
+}  // namespace fastgen
+#endif

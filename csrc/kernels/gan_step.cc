@@ -44,16 +44,18 @@ class Gan {
 
  private:
   // The panel's noise, through the generator, into the discriminator's fake rows.
-  void imagine(const Panel& p, const int64_t* seed) {
+  void imagine(const Panel& p, int64_t pass, const Seeds& corruption) {
     const Network<T>& net = g_.net();
-    put_noise(p, net.inputs(), seed, noise_.data, net.values(0, p));
-    forward(net, p);
+    put_noise(p, net.inputs(), feed_.seeds + 2 * pass, 0, noise_.data + p.row * net.inputs(),
+              net.values(0, p));
+    forward(net, p, corruption);
   }
 
   int discriminate(const fg_threads* threads, int64_t step, int64_t i, double* telemetry) {
     const int64_t batch = feed_.batch, critic = step * feed_.n_critic + i;
     const int64_t* const rows = feed_.rows + critic * batch;
-    const int64_t* const seed = feed_.seeds + 2 * (step * (feed_.n_critic + 1) + i);
+    const int64_t pass = step * (feed_.n_critic + 1) + i;
+    const Seeds corruption = feed_.corrupts_fakes ? g_.net().seeds(pass) : Seeds{};
     const T* const targets = feed_.targets ? (const T*)feed_.targets + 2 * critic * batch : nullptr;
     const bool last = i + 1 == feed_.n_critic;
     const int64_t cycles = 2 * (pass_cycles(g_.net()) + 2 * pass_cycles(d_.net()));
@@ -66,10 +68,11 @@ class Gan {
             p, d_.net().inputs(), feed_.images, [&](int64_t r) { return rows[p.row + r]; },
             d_.net().values(0, p));
       } else {
-        imagine(p, seed);
+        imagine(p, pass, corruption);
         if (last) spread_.add(p, g_.net().values(g_.net().count(), p));
       }
-      d_.judge(p, targets && !real ? targets + batch : targets, real, 2 * batch, {true, false});
+      d_.judge(p, targets && !real ? targets + batch : targets, real, 2 * batch, pass,
+               {true, false});
     });
     bool finite;
     const double rate = feed_.discriminator_rates[critic];
@@ -79,12 +82,12 @@ class Gan {
 
   int generate(const fg_threads* threads, int64_t step, double* telemetry) {
     const int64_t batch = feed_.batch;
-    const int64_t* const seed = feed_.seeds + 2 * (step * (feed_.n_critic + 1) + feed_.n_critic);
+    const int64_t pass = step * (feed_.n_critic + 1) + feed_.n_critic;
     const int64_t cycles = 2 * (3 * pass_cycles(g_.net()) + 2 * pass_cycles(d_.net()));
     parallel_for(threads, d_.cut().panels(0), cycles, [&](int64_t index) {
       const Panel p(d_.cut(), 0, index);
-      imagine(p, seed);
-      d_.judge(p, nullptr, 1, batch, {false, true});
+      imagine(p, pass, g_.net().seeds(pass));
+      d_.judge(p, nullptr, 1, batch, pass, {false, true});
       backward(g_.net(), p, {true, false});
     });
     const double loss = d_.sums(Discriminator<T>::kFake).loss / batch;

@@ -23,6 +23,9 @@ typedef struct fg_gan_feed {
   const void* targets;   // [steps, n_critic, 2, batch], real then fake, or NULL: 1 and 0
   const double* discriminator_rates;  // [steps, n_critic]: learning rates
   const double* generator_rates;      // [steps]
+  // Whether the generator's corruption acts on what it makes for the discriminator's updates, too. Of
+  // each of a step's n_critic + 1 passes both networks have seeds.
+  int corrupts_fakes;
 } fg_gan_feed;
 
 enum {

@@ -17,7 +17,7 @@ static int run(const char* op, const fg_threads* threads, const fg_mlp& mlp, int
   parallel_for(threads, net.cut().panels(0), pass_cycles(net), [&](int64_t index) {
     const Panel p(net.cut(), 0, index);
     put_matrix(p, net.inputs(), x, net.values(0, p));
-    forward(net, p);
+    forward(net, p, net.seeds(0));
     if (y) take_matrix(p, net.outputs(), net.values(net.count(), p), y);
     if (!d_y) return;
     put_matrix(p, net.outputs(), d_y, net.slopes(net.count(), p));

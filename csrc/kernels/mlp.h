@@ -1,4 +1,6 @@
 // Formula: a dense network, y = act_n(... act_1(x W_1 + b_1) ... W_n + b_n), and its gradients.
+//   In training, a layer's inputs may be corrupted: x m / (1 - amount), m the mask of dropout.h, or
+//   x + amount z, z the noise of gaussian_noise.h.
 // Shapes: x[rows, inputs of the first layer], y[rows, units of the last]; kernels [inputs, units], or
 //   [units, inputs] if transposed; biases [units].
 // Dtypes: float32, float64.
@@ -19,6 +21,7 @@ extern "C" {
 // FG_LOG_VARIANCE: the second head of a variational encoder. It reads what the layer before it reads,
 // that one being the mean; what follows reads mean + exp(log_variance / 2) noise. Both are linear.
 enum { FG_DENSE = 0, FG_LOG_VARIANCE = 1 };
+enum { FG_INTACT = 0, FG_DROPOUT = 1, FG_GAUSSIAN_NOISE = 2 };
 
 typedef struct fg_mlp_layer {
   int64_t inputs, units;
@@ -27,13 +30,19 @@ typedef struct fg_mlp_layer {
   // variable, slots and decays of each; a bias without a variable: none. gradient: where fg_mlp_grad
   // puts it, or NULL. Layers of one kernel variable are tied: its gradient is the sum of theirs.
   fg_optimizer_tensor kernel, bias;
-  int kind;  // FG_DENSE or, for kernels that say so, FG_LOG_VARIANCE
+  int kind;        // FG_DENSE or, for kernels that say so, FG_LOG_VARIANCE
+  double slope;    // below 0, in [0, 1], of FG_LEAKY_RELU
+  int corruption;  // what the layer's inputs go through in training; those of two heads share it
+  double amount;   // the share that is dropped, or the noise's standard deviation
 } fg_mlp_layer;
 
 typedef struct fg_mlp {
   fg_dtype dtype;
   int64_t count;
   const fg_mlp_layer* layers;
+  // [passes, layers that corrupt, 2]: of each pass in training, in their order; NULL: none corrupts.
+  // Row r of a batch has the numbers of row r of stateless_uniform's or stateless_normal's matrix.
+  const int64_t* seeds;
 } fg_mlp;
 
 // y[rows, units of the last layer] of x[rows, inputs of the first].

@@ -1,5 +1,6 @@
 // What every kernel on networks checks, and the memory it works in.
 #pragma once
+#include <float.h>
 #include <stdlib.h>
 
 #include "core/status.h"
@@ -35,6 +36,21 @@ FG_INLINE int for_real(const char* op, fg_dtype dtype, const Body& body) {
               (int)dtype);
 }
 
+inline int check_corruption(const char* op, int64_t i, const fg_mlp_layer& l) {
+  const double most = l.corruption == FG_DROPOUT ? 1 : DBL_MAX;
+  const bool known =
+      l.corruption == FG_INTACT || l.corruption == FG_DROPOUT || l.corruption == FG_GAUSSIAN_NOISE;
+  const bool second_head = l.kind == FG_LOG_VARIANCE && l.corruption != FG_INTACT;
+  if (known && l.amount >= 0 && l.amount <= most && !second_head) return FG_OK;
+  return fail(FG_INVALID_ARGUMENT,
+              "%s: layer %lld must leave its inputs as they are, drop them with a probability in "
+              "[0, 1], or "
+              "add noise of a finite standard deviation of 0 or more; a log variance has what the "
+              "mean has. "
+              "Received: corruption %d, amount %g",
+              op, (long long)i, l.corruption, l.amount);
+}
+
 inline int check_layer(const char* op, int64_t i, const fg_mlp_layer& l, fg_dtype dtype) {
   if (l.inputs < 1 || l.units < 1 || l.activation < 0 || l.activation >= FG_ACTIVATIONS ||
       !l.kernel.variable) {
@@ -43,6 +59,10 @@ inline int check_layer(const char* op, int64_t i, const fg_mlp_layer& l, fg_dtyp
                 "%d. Received: %lld inputs, %lld units, activation %d",
                 op, (long long)i, FG_ACTIVATIONS - 1, (long long)l.inputs, (long long)l.units,
                 (int)l.activation);
+  }
+  if (l.activation == FG_LEAKY_RELU && !(l.slope >= 0 && l.slope <= 1)) {
+    return fail(FG_INVALID_ARGUMENT, "%s: the slope of layer %lld must be in [0, 1]. Received: %g",
+                op, (long long)i, l.slope);
   }
   for (int which = 0; which < 2; ++which) {
     const fg_optimizer_tensor& x = which ? l.bias : l.kernel;
@@ -112,6 +132,7 @@ inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows, bool gauss
   for (int64_t i = 0; i < mlp.count; ++i) {
     const fg_mlp_layer& l = mlp.layers[i];
     if (int code = check_layer(op, i, l, mlp.dtype)) return code;
+    if (int code = check_corruption(op, i, l)) return code;
     if (int code = check_tied(op, i, mlp)) return code;
     if (int code = check_shape(op, rows, l.inputs)) return code;
     if (int code = check_shape(op, rows, l.units)) return code;

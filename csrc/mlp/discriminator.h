@@ -44,9 +44,11 @@ class Discriminator {
   const Cut& cut() const { return net().cut(); }
 
   // A panel whose inputs lie in the network, forwards and backwards. targets: of the group's rows, or
-  // NULL: `target` for all. The loss is the mean over `rows`.
-  void judge(const Panel& p, const T* targets, T target, int64_t rows, const Backward& how) {
-    forward(net(), p);
+  // NULL: `target` for all. The loss is the mean over `rows`. pass: of those that draw.
+  void judge(const Panel& p, const T* targets, T target, int64_t rows, int64_t pass,
+             const Backward& how) {
+    const bool after_real = p.group == kFake && how.of_weights;
+    forward(net(), p, net().seeds(pass, after_real ? cut().rows(kReal) : 0));
     logit_losses(
         net(), p, T{1} / (T)rows,
         [&](int64_t r, auto lanes) {

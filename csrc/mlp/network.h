@@ -69,6 +69,12 @@ struct ColumnBlocks {
   FG_INLINE static int64_t size(int64_t cols, int64_t rows) { return blocks(cols) * rows * kWidth; }
 };
 
+// What the corrupting layers of a network draw in a pass.
+struct Seeds {
+  const int64_t* of = nullptr;  // two words for each, in their order; NULL: inputs stay as they are
+  int64_t first_row = 0;        // of the numbers drawn, that of the group's first row
+};
+
 template <class T>
 struct Layer {
   const fg_mlp_layer& of;
@@ -88,16 +94,24 @@ struct Layer {
 template <class T>
 class Network {
  public:
-  Network(const fg_mlp& mlp, const Cut& cut) : cut_(cut), count_(mlp.count), layers_(mlp.layers) {}
+  Network(const fg_mlp& mlp, const Cut& cut)
+      : cut_(cut), count_(mlp.count), layers_(mlp.layers), seeds_(mlp.seeds) {
+    for (int64_t i = 0; i < count_; ++i) {
+      if (!corrupts(i)) continue;
+      ++corruptions_;
+      widest_ = widest_ > features(i) ? widest_ : features(i);
+    }
+  }
 
   // Numbers of memory that place() needs.
   int64_t size() const {
-    int64_t total = 2 * part(inputs() * cut_.space());
+    int64_t total = 2 * part(inputs() * cut_.space()) + part(widest_ * cut_.space());
     for (int64_t i = 0; i < count_; ++i) {
       const fg_mlp_layer& l = layers_[i];
       const int64_t out = part(l.units * cut_.space());
       total += out * (2 + keeps_sums(l) + (l.kind == FG_LOG_VARIANCE));
       total += part(ColumnBlocks<T>::size(l.transposed ? l.inputs : l.units, cut_.space()));
+      total += (corrupts(i) + drops(i)) * part(l.inputs * cut_.space());
     }
     return total;
   }
@@ -117,8 +131,11 @@ class Network {
       values_[i + 1] = take(l.units * space), slopes_[i + 1] = take(l.units * space);
       sums_[i] = keeps_sums(l) ? take(l.units * space) : nullptr;
       noise_[i] = l.kind == FG_LOG_VARIANCE ? take(l.units * space) : nullptr;
+      corrupted_[i] = corrupts(i) ? take(l.inputs * space) : nullptr;
+      masks_[i] = drops(i) ? take(l.inputs * space) : nullptr;
       columns_[i] = {take(ColumnBlocks<T>::size(l.transposed ? l.inputs : l.units, space)), space};
     }
+    drawn_ = take(widest_ * space);
     if (reader) values_[count_] = reader->values_[0], slopes_[count_] = reader->slopes_[0];
   }
 
@@ -133,15 +150,33 @@ class Network {
   bool draws(int64_t i) const { return i < count_ && layers_[i].kind == FG_LOG_VARIANCE; }
   int64_t source(int64_t i) const { return draws(i) ? i - 1 : i; }
 
-  // What layer i reads, i = count(): the outputs; the gradient of it; and what layer i sums up, where
+  // Whether layer i corrupts its inputs, how many do, and what they draw in a pass.
+  bool corrupts(int64_t i) const { return layers_[i].corruption != FG_INTACT; }
+  int64_t corruptions() const { return corruptions_; }
+  Seeds seeds(int64_t pass, int64_t first_row = 0) const {
+    return {seeds_ ? seeds_ + 2 * corruptions_ * pass : nullptr, first_row};
+  }
+
+  // What layer i gets, i = count(): the outputs; the gradient of it; and what layer i sums up, where
   // its activation's derivative follows from that.
   Rows<T> values(int64_t i, const Panel& p) const { return rows(values_[i], features(i), p); }
   Rows<T> slopes(int64_t i, const Panel& p) const { return rows(slopes_[i], features(i), p); }
   Rows<T> sums(int64_t i, const Panel& p) const { return rows(sums_[i], features(i + 1), p); }
   // The noise of a layer that draws.
   Rows<T> noise(int64_t i, const Panel& p) const { return rows(noise_[i], features(i + 1), p); }
-  // The same of a whole chunk.
-  Rows<T> values(int64_t i, int64_t chunk) const { return rows(values_[i], features(i), chunk); }
+  // What layer i multiplies: the values of its source or, where that corrupts them, what it makes of
+  // them, and by which factors.
+  template <class Where>
+  Rows<T> operand(int64_t i, const Where& where) const {
+    const int64_t from = source(i);
+    return rows(corrupts(from) ? corrupted_[from] : values_[from], features(from), where);
+  }
+  Rows<T> mask(int64_t i, const Panel& p) const { return rows(masks_[i], features(i), p); }
+  // Memory for numbers of a panel on their way, row by row, as many as a corrupting layer has inputs.
+  T* drawn(const Panel& p) const {
+    return drawn_ + (p.chunk * cut_.chunk_rows() + p.lane) * widest_;
+  }
+  // The slopes of a whole chunk.
   Rows<T> slopes(int64_t i, int64_t chunk) const { return rows(slopes_[i], features(i), chunk); }
   // Of a weight gradient's two operands that which lies along a line of the kernel.
   const ColumnBlocks<T>& columns(int64_t i) const { return columns_[i]; }
@@ -158,11 +193,15 @@ class Network {
   static bool keeps_sums(const fg_mlp_layer& l) {
     return fg_needs_input(l.activation) || l.kind == FG_LOG_VARIANCE;
   }
+  bool drops(int64_t i) const { return layers_[i].corruption == FG_DROPOUT; }
   static int64_t part(int64_t size) { return (size + 15) / 16 * 16; }
   const Cut cut_;
   const int64_t count_;
   const fg_mlp_layer* const layers_;
+  const int64_t* const seeds_;
+  int64_t corruptions_ = 0, widest_ = 0;
   T *values_[kMaxLayers + 1], *slopes_[kMaxLayers + 1], *sums_[kMaxLayers], *noise_[kMaxLayers];
+  T *corrupted_[kMaxLayers], *masks_[kMaxLayers], *drawn_;
   ColumnBlocks<T> columns_[kMaxLayers];
 };
 

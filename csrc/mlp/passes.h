@@ -1,5 +1,6 @@
 // A panel of rows through a network, forwards and backwards.
 #pragma once
+#include "mlp/corruption.h"
 #include "mlp/gaussian.h"
 #include "mlp/rows.h"
 
@@ -18,7 +19,7 @@ int64_t pass_cycles(const Network<T>& net) {
 template <class T>
 void activate(const Layer<T>& layer, const Rows<T>& out, const Rows<T>* kept, int64_t width) {
   typedef typename Compute<T>::type V;
-  for_activation(layer.of.activation, [&](auto act) {
+  for_activation(layer.of.activation, layer.of.slope, [&](auto act) {
     for (int64_t unit = 0; unit < layer.of.units; ++unit) {
       const V bias = splat<V>(layer.bias() ? layer.bias()[unit] : T{0});
       T* const y = out.feature(unit);
@@ -34,11 +35,16 @@ void activate(const Layer<T>& layer, const Rows<T>& out, const Rows<T>* kept, in
 
 // From the inputs up.
 template <class T>
-void forward(const Network<T>& net, const Panel& p) {
+void forward(const Network<T>& net, const Panel& p, const Seeds& seeds) {
   const int64_t width = net.cut().width();
+  const int64_t* seed = seeds.of;
   for (int64_t i = 0; i < net.count(); ++i) {
     const Layer<T> layer = net.layer(i);
-    const Rows<T> x = net.values(net.source(i), p), sums = net.sums(i, p);
+    if (net.corrupts(i)) {
+      corrupt(net, i, p, seed, seeds.first_row);
+      if (seed) seed += 2;
+    }
+    const Rows<T> x = net.operand(i, p), sums = net.sums(i, p);
     const Rows<T> y = net.draws(i) ? sums : net.values(i + 1, p);
     multiply_rows<T>(layer.lines_of_units(), layer.of.units, layer.of.inputs, {x.base, x.step}, y,
                      width, false);
@@ -52,7 +58,7 @@ template <class T>
 void through_activation(const Layer<T>& layer, const Rows<T>& saved, const Rows<T>& slopes,
                         int64_t width) {
   typedef typename Compute<T>::type V;
-  for_activation(layer.of.activation, [&](auto act) {
+  for_activation(layer.of.activation, layer.of.slope, [&](auto act) {
     for (int64_t unit = 0; unit < layer.of.units; ++unit) {
       T* const d = slopes.feature(unit);
       for (int64_t r = 0; r < width; r += Lanes<V>::count) {
@@ -86,7 +92,7 @@ void backward(const Network<T>& net, const Panel& p, const Backward& how) {
     }
     if (how.of_weights) {
       if (layer.of.transposed) {
-        put_columns(p.count, layer.of.inputs, net.values(net.source(i), p), net.columns(i), row);
+        put_columns(p.count, layer.of.inputs, net.operand(i, p), net.columns(i), row);
       } else {
         put_columns(p.count, layer.of.units, d, net.columns(i), row);
       }
@@ -94,6 +100,7 @@ void backward(const Network<T>& net, const Panel& p, const Backward& how) {
     if (net.source(i) > 0 || how.to_inputs) {
       multiply_rows<T>(layer.lines_of_inputs(), layer.of.inputs, layer.of.units, {d.base, d.step},
                        net.slopes(net.source(i), p), width, net.draws(i + 1));
+      if (net.corrupts(i)) through_corruption(net, i, p);
     }
   }
 }

@@ -49,12 +49,16 @@ FG_INLINE void take_rows(int64_t count, int64_t cols, const Rows<T>& from, const
   }
 }
 
+// A row-major matrix into a panel.
+template <class T>
+void put_matrix(int64_t count, int64_t cols, const T* x, const Rows<T>& out) {
+  put_rows(count, cols, out,
+           [&](int64_t row, int64_t col, auto lanes) { return load(x, row * cols + col, lanes); });
+}
 // A panel's rows of a row-major matrix, in and out.
 template <class T>
 void put_matrix(const Panel& p, int64_t cols, const T* x, const Rows<T>& out) {
-  put_rows(p.count, cols, out, [&](int64_t row, int64_t col, auto lanes) {
-    return load(x, (p.row + row) * cols + col, lanes);
-  });
+  put_matrix(p.count, cols, x + p.row * cols, out);
 }
 template <class T>
 void take_matrix(const Panel& p, int64_t cols, const Rows<T>& from, T* y) {

@@ -15,7 +15,7 @@ struct Layers {
   fg_mlp_layer of[kMaxLayers];
   fg_mlp mlp;
 
-  explicit Layers(const fg_mlp& from) : mlp{from.dtype, from.count, of} {
+  explicit Layers(const fg_mlp& from) : mlp{from.dtype, from.count, of, from.seeds} {
     for (int64_t i = 0; i < from.count; ++i) of[i] = from.layers[i];
   }
   Layers(const Layers&) = delete;

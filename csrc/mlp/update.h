@@ -126,7 +126,7 @@ class Update {
       const auto run = part.cols - col > n ? pair : single;
       for (int64_t chunk = 0; chunk < cut.chunks(); ++chunk) {
         const Rows<T> of_lines =
-            layer(i).transposed ? net_.slopes(i + 1, chunk) : net_.values(net_.source(i), chunk);
+            layer(i).transposed ? net_.slopes(i + 1, chunk) : net_.operand(i, chunk);
         run(cut.rows_of_chunk(chunk), Strided<T>{of_lines.feature(line), of_lines.step, 1},
             net_.columns(i).at((part.col + col) / width, chunk * cut.chunk_rows()), width,
             gradient + col, kPartCols, add || chunk > 0);

@@ -36,6 +36,7 @@ Args:
     seeds: integers of shape [steps, 2], of the noise, as for random_normal; None without one.
     kl_scales: None, 1, or numbers of shape [steps].
     rates: None, or learning rates of shape [steps] in place of the optimizer's.
+    corruption: None, or integers of shape [steps, layers that corrupt, 2]: seeds, see mlp_forward.
     done: None, or an array of one int64 to write to, also on failure, how many steps were made.
 
 Returns:
@@ -66,7 +67,7 @@ void put_done(py::handle to, int64_t done) {
 py::dict step(const py::sequence& layers, const py::dict& optimizer, py::object images_,
               py::object rows_, const std::string& loss, double reconstruction_scale,
               py::object targets_, py::object log_variance, py::object seeds_,
-              py::object kl_scales_, py::object rates_, py::object done_) {
+              py::object kl_scales_, py::object rates_, py::object corruption_, py::object done_) {
   put_done(done_, 0);
   Player player(kOp, layers, optimizer);
   Network& network = player.network;
@@ -94,7 +95,8 @@ py::dict step(const py::sequence& layers, const py::dict& optimizer, py::object 
   const fg_autoencoder_feed feed = {
       steps,        rows.shape(1),   images_of(images),    of_targets,       rows.data(),
       seeds.data(), loss_code(loss), reconstruction_scale, kl_scales.data(), rates.data()};
-  const fg_player of = player.of();
+  const Integers of_corruption = network.corruption_seeds("corruption", corruption_, steps);
+  const fg_player of = player.of(of_corruption);
   std::vector<double> telemetry(steps * FG_STEP_TELEMETRY);
   int64_t done;
   int code;
@@ -120,7 +122,7 @@ void bind(py::module_& m) {
         py::arg("reconstruction_scale") = 1.0, py::arg("targets") = py::none(),
         py::arg("log_variance") = py::none(), py::arg("seeds") = py::none(),
         py::arg("kl_scales") = py::none(), py::arg("rates") = py::none(),
-        py::arg("done") = py::none(), kDoc);
+        py::arg("corruption") = py::none(), py::arg("done") = py::none(), kDoc);
 }
 
 }  // namespace fastgen::python::autoencoder_step

@@ -31,6 +31,8 @@ Args:
     fake: likewise, of as many rows or others.
     targets: None, 1 for real and 0 for fake rows, or an array of shape [real rows + fake rows] of
         the network's dtype, the real ones first.
+    corruption: None, or integers of shape [1, layers that corrupt, 2]: seeds, as for mlp_forward of
+        all rows, the real ones first.
 
 Returns:
     Dict of loss, real_accuracy and fake_accuracy (shares of rows on the right side of 1/2),
@@ -44,7 +46,7 @@ Source: Goodfellow et al., Generative adversarial nets, NeurIPS 2014.
 )";
 
 py::dict update(const py::sequence& layers, const py::dict& optimizer, py::object real_,
-                py::object fake_, py::object targets_) {
+                py::object fake_, py::object targets_, py::object corruption_) {
   Player player(kOp, layers, optimizer);
   const Network& network = player.network;
   const Array real = network.rows("real", real_, network.inputs(), true);
@@ -55,7 +57,8 @@ py::dict update(const py::sequence& layers, const py::dict& optimizer, py::objec
     check_shape(kOp, targets, {real.shape()[0] + fake.shape()[0]}, "a number for each row");
     check_dtype(kOp, targets, network.dtype(), "the dtype of the network");
   }
-  const fg_player of = player.of();
+  const Integers seeds = network.corruption_seeds("corruption", corruption_, 1);
+  const fg_player of = player.of(seeds);
   const fg_images of_real = images_of(real), of_fake = images_of(fake);
   double telemetry[FG_DISCRIMINATOR_TELEMETRY];
   run([&] {
@@ -73,7 +76,7 @@ py::dict update(const py::sequence& layers, const py::dict& optimizer, py::objec
 
 void bind(py::module_& m) {
   m.def(kOp, update, py::arg("layers"), py::arg("optimizer"), py::arg("real"), py::arg("fake"),
-        py::arg("targets") = py::none(), kDoc);
+        py::arg("targets") = py::none(), py::arg("corruption") = py::none(), kDoc);
 }
 
 }  // namespace fastgen::python::discriminator_update

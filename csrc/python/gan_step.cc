@@ -39,6 +39,11 @@ Args:
     discriminator_rates: None, or learning rates of shape [steps, n_critic] in place of the
         optimizer's.
     generator_rates: None, or learning rates of shape [steps] in place of the optimizer's.
+    discriminator_corruption: None, or integers of shape [steps (n_critic + 1), layers that corrupt,
+        2]: the seeds of each pass, see mlp_forward; real rows come before fake ones.
+    generator_corruption: the same for the generator.
+    corrupts_fakes: whether the generator's corruption acts on the images that it makes for the
+        discriminator's updates, too.
     done: None, or an array of two int64 to write to, also on failure, how many updates of the
         discriminator and of the generator were made.
 
@@ -78,7 +83,9 @@ py::dict dict_of(const std::vector<double>& telemetry) {
 py::dict step(const py::sequence& generator, const py::dict& generator_optimizer,
               const py::sequence& discriminator, const py::dict& discriminator_optimizer,
               py::object images_, py::object rows_, py::object seeds_, py::object targets_,
-              py::object discriminator_rates_, py::object generator_rates_, py::object done_) {
+              py::object discriminator_rates_, py::object generator_rates_,
+              py::object discriminator_corruption_, py::object generator_corruption_,
+              bool corrupts_fakes, py::object done_) {
   const int64_t nothing[2] = {0, 0};
   put_done(done_, nothing);
   Player g(kOp, generator, generator_optimizer), d(kOp, discriminator, discriminator_optimizer);
@@ -108,8 +115,14 @@ py::dict step(const py::sequence& generator, const py::dict& generator_optimizer
                             seeds.data(),
                             given ? targets.data() : nullptr,
                             d_rates.data(),
-                            g_rates.data()};
-  const fg_player of_g = g.of(), of_d = d.of();
+                            g_rates.data(),
+                            corrupts_fakes};
+  const py::ssize_t passes = of_rows[0] * (of_rows[1] + 1);
+  const Integers of_g_seeds =
+      g.network.corruption_seeds("generator_corruption", generator_corruption_, passes);
+  const Integers of_d_seeds =
+      d.network.corruption_seeds("discriminator_corruption", discriminator_corruption_, passes);
+  const fg_player of_g = g.of(of_g_seeds), of_d = d.of(of_d_seeds);
   std::vector<double> telemetry(of_rows[0] * FG_GAN_TELEMETRY);
   int64_t done[2];
   int code;
@@ -128,7 +141,9 @@ void bind(py::module_& m) {
   m.def(kOp, step, py::arg("generator"), py::arg("generator_optimizer"), py::arg("discriminator"),
         py::arg("discriminator_optimizer"), py::arg("images"), py::arg("rows"), py::arg("seeds"),
         py::kw_only(), py::arg("targets") = py::none(), py::arg("discriminator_rates") = py::none(),
-        py::arg("generator_rates") = py::none(), py::arg("done") = py::none(), kDoc);
+        py::arg("generator_rates") = py::none(), py::arg("discriminator_corruption") = py::none(),
+        py::arg("generator_corruption") = py::none(), py::arg("corrupts_fakes") = true,
+        py::arg("done") = py::none(), kDoc);
 }
 
 }  // namespace fastgen::python::gan_step

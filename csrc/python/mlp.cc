@@ -21,13 +21,18 @@ Args:
     x: array of shape [rows, inputs]; float32 or float64.
     layers: list of tuples (kernel, bias, activation): an array of shape [inputs, units], None or an
         array of shape [units], and one of linear, relu, selu, elu, gelu_tanh, leaky_relu, sigmoid,
-        tanh, softplus and silu. (kernel, bias, activation, True): the kernel is [units, inputs].
+        tanh, softplus and silu, or ("leaky_relu", slope), slope in [0, 1], 0.2 by default. (kernel,
+        bias, activation, True): the kernel is [units, inputs]. (kernel, bias, activation,
+        transposed, corruption): what the layer's inputs go through first, None, ("dropout", rate),
+        as dropout, or ("gaussian", stddev), as gaussian_noise.
+    seeds: None, and nothing is corrupted, or integers of shape [1, layers that corrupt, 2].
 
 Returns:
     y: array of shape [rows, units of the last layer] and x's dtype.
 
 Raises:
-    ValueError: shapes or dtypes do not fit, or an activation is none of these.
+    ValueError: shapes or dtypes do not fit, or an activation is none of these, or a slope, a rate
+        or a standard deviation is out of its range.
 
 Source: keras.layers.Dense.
 )";
@@ -49,6 +54,7 @@ Args:
     x: array of shape [rows, inputs]; float32 or float64.
     layers: as for mlp_forward.
     d_y: array of shape [rows, units of the last layer] and x's dtype, the gradient that arrives.
+    seeds: as for mlp_forward.
 
 Returns:
     d_x: array of x's shape and dtype.
@@ -68,20 +74,22 @@ fg_optimizer_tensor tensor_of(const Array& variable, const void* gradient) {
   return x;
 }
 
-py::array forward(py::object x_, const py::sequence& layers) {
+py::array forward(py::object x_, const py::sequence& layers, py::object seeds_) {
   constexpr const char* op = "mlp_forward";
   Network network(op, layers, false);
   const Array x = network.rows("x", x_, network.inputs(), false);
   Array y = output(op, "y", py::none(), network.dtype(), {x.shape()[0], network.units()});
+  const Integers seeds = network.corruption_seeds("seeds", seeds_, 1);
   const fg_mlp mlp =
-      network.mlp([&](size_t i) { return tensor_of(network.variables()[i], nullptr); });
+      network.mlp([&](size_t i) { return tensor_of(network.variables()[i], nullptr); },
+                  seeds.size() ? seeds.data() : nullptr);
   run([&, to = y.mutable_data()] {
     return fg_mlp_forward(fg_pool(), &mlp, x.shape()[0], x.data(), to);
   });
   return y.value;
 }
 
-py::tuple grad(py::object x_, const py::sequence& layers, py::object d_y_) {
+py::tuple grad(py::object x_, const py::sequence& layers, py::object d_y_, py::object seeds_) {
   constexpr const char* op = "mlp_grad";
   Network network(op, layers, false);
   const Array x = network.rows("x", x_, network.inputs(), false);
@@ -92,8 +100,10 @@ py::tuple grad(py::object x_, const py::sequence& layers, py::object d_y_) {
   for (const Array& w : network.variables()) {
     gradients.push_back(output(op, "gradients", py::none(), network.dtype(), w.shape()));
   }
+  const Integers seeds = network.corruption_seeds("seeds", seeds_, 1);
   const fg_mlp mlp = network.mlp(
-      [&](size_t i) { return tensor_of(network.variables()[i], gradients[i].mutable_data()); });
+      [&](size_t i) { return tensor_of(network.variables()[i], gradients[i].mutable_data()); },
+      seeds.size() ? seeds.data() : nullptr);
   run([&, to = d_x.mutable_data()] {
     return fg_mlp_grad(fg_pool(), &mlp, x.shape()[0], x.data(), d_y.data(), to);
   });
@@ -103,8 +113,10 @@ py::tuple grad(py::object x_, const py::sequence& layers, py::object d_y_) {
 }  // namespace
 
 void bind(py::module_& m) {
-  m.def("mlp_forward", forward, py::arg("x"), py::arg("layers"), kDoc);
-  m.def("mlp_grad", grad, py::arg("x"), py::arg("layers"), py::arg("d_y"), kGradDoc);
+  m.def("mlp_forward", forward, py::arg("x"), py::arg("layers"), py::kw_only(),
+        py::arg("seeds") = py::none(), kDoc);
+  m.def("mlp_grad", grad, py::arg("x"), py::arg("layers"), py::arg("d_y"), py::kw_only(),
+        py::arg("seeds") = py::none(), kGradDoc);
 }
 
 }  // namespace fastgen::python::mlp

@@ -1,5 +1,6 @@
 // A dense network as callers describe it: a list of layers, each a tuple of kernel, bias or None, the
-// name of an activation and, if its kernel is read as [units, inputs], True.
+// name of an activation, or ("leaky_relu", slope), whether its kernel is read as [units, inputs], and
+// what its inputs go through in training.
 #pragma once
 #include <algorithm>
 #include <string>
@@ -10,6 +11,24 @@
 #include "python/optimizer.h"
 
 namespace fastgen::python {
+
+// Integers or real numbers that fit a shape, -1 for any size.
+template <class T>
+py::array_t<T, py::array::c_style> numbers(const char* op, const char* name, py::handle value,
+                                           const char* kinds, const Shape& shape, const char* as) {
+  const auto given = py::array::ensure(value);
+  const bool good = given && std::string(kinds).find(given.dtype().kind()) != std::string::npos;
+  const Shape found = good ? Shape(given.shape(), given.shape() + given.ndim()) : Shape();
+  bool fits = good && found.size() == shape.size();
+  for (size_t i = 0; fits && i < shape.size(); ++i) fits = shape[i] < 0 || found[i] == shape[i];
+  if (!fits) {
+    throw py::value_error(std::string(op) + ": " + name + " must be " + as + ". Received: " +
+                          (good ? name + (".shape=" + text(found)) : std::string(py::repr(value))));
+  }
+  return py::array_t<T, py::array::c_style | py::array::forcecast>(given);
+}
+
+typedef py::array_t<int64_t, py::array::c_style> Integers;
 
 class Network {
  public:
@@ -28,14 +47,14 @@ class Network {
 
   // The network with what tensor(place in variables()) gives for each of them.
   template <class Tensor>
-  fg_mlp mlp(const Tensor& tensor) {
+  fg_mlp mlp(const Tensor& tensor, const int64_t* seeds = nullptr) {
     std::vector<fg_optimizer_tensor> tensors;
     for (size_t i = 0; i < variables_.size(); ++i) tensors.push_back(tensor(i));
     for (size_t i = 0; i < layers_.size(); ++i) {
       layers_[i].kernel = tensors[places_[i].first];
       if (places_[i].second != kNone) layers_[i].bias = tensors[places_[i].second];
     }
-    return {dtype_code(), static_cast<int64_t>(layers_.size()), layers_.data()};
+    return {dtype_code(), static_cast<int64_t>(layers_.size()), layers_.data(), seeds};
   }
 
   // Layer i makes the log variance; whether it can, the kernel says.
@@ -46,6 +65,15 @@ class Network {
           ": log_variance must be the place of a layer. Received: " + std::to_string(i));
     }
     layers_[i].kind = FG_LOG_VARIANCE;
+  }
+
+  // Integers of shape [passes, layers that corrupt, 2], none for None.
+  Integers corruption_seeds(const char* name, py::handle value, py::ssize_t passes) const {
+    const py::ssize_t drawing =
+        std::count_if(layers_.begin(), layers_.end(), [](const auto& l) { return l.corruption; });
+    if (value.is_none()) return Integers(0);
+    return numbers<int64_t>(op_, name, value, "iu", {passes, drawing, 2},
+                            "integers of shape [passes, layers that corrupt, 2]");
   }
 
   // What of() gives for the kernel and, or None, the bias of every layer.
@@ -82,18 +110,18 @@ class Network {
 
   void add(const py::object& given) {
     const bool good =
-        py::isinstance<py::tuple>(given) && (py::len(given) == 3 || py::len(given) == 4);
+        py::isinstance<py::tuple>(given) && py::len(given) >= 3 && py::len(given) <= 5;
     if (!good) {
       throw py::value_error(std::string(op_) +
-                            ": a layer must be a tuple (kernel, bias, activation) or (kernel, "
-                            "bias, activation, transposed). Received: " +
+                            ": a layer must be a tuple (kernel, bias, activation), perhaps with "
+                            "transposed, perhaps with corruption. Received: " +
                             std::string(py::str(py::type::handle_of(given))));
     }
     const auto parts = py::reinterpret_borrow<py::tuple>(given);
-    if (!py::isinstance<py::str>(parts[2])) activation_code(op_, py::repr(parts[2]));
     fg_mlp_layer layer = {};
-    layer.activation = activation_code(op_, py::str(parts[2]));
-    layer.transposed = parts.size() == 4 && py::bool_(py::object(parts[3]));
+    activate(parts[2], &layer);
+    if (parts.size() == 5 && !parts[4].is_none()) corrupt(parts[4], &layer);
+    layer.transposed = parts.size() > 3 && py::bool_(py::object(parts[3]));
     const size_t kernel = place_of("kernel", parts[0]);
     const Shape shape = variables_[kernel].shape();
     if (shape.size() != 2) {
@@ -110,6 +138,41 @@ class Network {
     check_dtype(op_, variables_[kernel], dtype(), "the dtype of the first kernel");
     layers_.push_back(layer);
     places_.emplace_back(kernel, bias);
+  }
+
+  // A name and a number.
+  std::pair<std::string, double> named(const char* what, const py::object& given) const {
+    if (py::isinstance<py::tuple>(given) && py::len(given) == 2) {
+      const auto pair = py::reinterpret_borrow<py::tuple>(given);
+      const bool number = py::isinstance<py::float_>(pair[1]) || py::isinstance<py::int_>(pair[1]);
+      if (py::isinstance<py::str>(pair[0]) && number) {
+        return {py::str(pair[0]), py::float_(pair[1])};
+      }
+    }
+    throw py::value_error(
+        std::string(op_) + ": " + what +
+        " must be a pair of a name and a number. Received: " + std::string(py::repr(given)));
+  }
+
+  void activate(const py::object& given, fg_mlp_layer* layer) const {
+    layer->slope = 0.2f;  // Keras' in TensorFlow's float32
+    if (!py::isinstance<py::tuple>(given)) {
+      const bool name = py::isinstance<py::str>(given);
+      layer->activation = activation_code(op_, name ? py::str(given) : py::repr(given));
+      return;
+    }
+    const auto [name, slope] = named("an activation with its slope", given);
+    layer->activation = activation_code(op_, name), layer->slope = slope;
+  }
+
+  void corrupt(const py::object& given, fg_mlp_layer* layer) const {
+    const auto [kind, amount] = named("a corruption", given);
+    if (kind != "dropout" && kind != "gaussian") {
+      throw py::value_error(std::string(op_) +
+                            ": a corruption must be dropout or gaussian. Received: " + kind);
+    }
+    layer->corruption = kind == "dropout" ? FG_DROPOUT : FG_GAUSSIAN_NOISE;
+    layer->amount = amount;
   }
 
   // Where an array is, or is put, among the variables: the same memory is the same variable.
@@ -143,10 +206,10 @@ class Player {
       : network(op, layers, true),
         optimizer_(op, optimizer, network.variables(), network.variables().size()) {}
 
-  // Valid while this lives.
-  fg_player of() {
+  // Valid while this and the seeds live.
+  fg_player of(const Integers& seeds) {
     const auto tensor = [&](size_t i) { return optimizer_.tensor(i, &network.variables()[i]); };
-    return {network.mlp(tensor), optimizer_.of};
+    return {network.mlp(tensor, seeds.size() ? seeds.data() : nullptr), optimizer_.of};
   }
   double learning_rate() const { return optimizer_.of.learning_rate; }
 
@@ -155,22 +218,6 @@ class Player {
  private:
   Optimizer optimizer_;
 };
-
-// Integers or real numbers that fit a shape, -1 for any size.
-template <class T>
-py::array_t<T, py::array::c_style> numbers(const char* op, const char* name, py::handle value,
-                                           const char* kinds, const Shape& shape, const char* as) {
-  const auto given = py::array::ensure(value);
-  const bool good = given && std::string(kinds).find(given.dtype().kind()) != std::string::npos;
-  const Shape found = good ? Shape(given.shape(), given.shape() + given.ndim()) : Shape();
-  bool fits = good && found.size() == shape.size();
-  for (size_t i = 0; fits && i < shape.size(); ++i) fits = shape[i] < 0 || found[i] == shape[i];
-  if (!fits) {
-    throw py::value_error(std::string(op) + ": " + name + " must be " + as + ". Received: " +
-                          (good ? name + (".shape=" + text(found)) : std::string(py::repr(value))));
-  }
-  return py::array_t<T, py::array::c_style | py::array::forcecast>(given);
-}
 
 // The numbers given or, for None, one for all.
 inline std::vector<double> numbers_or(const char* op, const char* name, py::handle value,

@@ -57,7 +57,7 @@ class AutoencoderStepOp : public tensorflow::OpKernel {
                 absl::InvalidArgumentError(absl::StrCat(
                     kOp, ": rows must be [steps, batch], reconstruction_scale one number")));
     const int64_t steps = rows.dim_size(0);
-    OP_REQUIRES_OK(ctx, autoencoder.check(variables, dtype_, steps));
+    OP_REQUIRES_OK(ctx, autoencoder.check(variables, dtype_, steps, steps));
     OP_REQUIRES_OK(ctx, variables.own_all(ctx));
     const fg_player player = autoencoder.player(variables);
     OP_REQUIRES_OK(ctx, check(player, images, targets, steps, seeds, kl_scales));

@@ -38,7 +38,7 @@ class DiscriminatorUpdateOp : public tensorflow::OpKernel {
     const int first = ctx->num_inputs() - 3;
     const Tensor &real = ctx->input(first), &fake = ctx->input(first + 1);
     const Tensor& targets = ctx->input(first + 2);
-    OP_REQUIRES_OK(ctx, player.check(variables, fake.dtype(), 1));
+    OP_REQUIRES_OK(ctx, player.check(variables, fake.dtype(), 1, 1));
     OP_REQUIRES_OK(ctx, variables.own_all(ctx));
     const fg_player d = player.player(variables);
     OP_REQUIRES_OK(ctx, check(d, real, fake, targets));

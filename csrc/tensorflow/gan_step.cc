@@ -16,6 +16,7 @@ FASTGEN_PLAYER("discriminator_")
     .Output("telemetry: double")
     .Attr("T: {float, double}")
     .Attr("I: {uint8, float, double}")
+    .Attr("corrupts_fakes: bool = true")
     .SetIsStateful()
     .SetShapeFn([](InferenceContext* c) {
       std::vector<ShapeHandle> rows;
@@ -37,6 +38,7 @@ class GanStepOp : public tensorflow::OpKernel {
     PlayerInputs generator(kOp, "generator_"), discriminator(kOp, "discriminator_");
     OP_REQUIRES_OK(ctx, generator.construct(ctx));
     OP_REQUIRES_OK(ctx, discriminator.construct(ctx));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("corrupts_fakes", &corrupts_fakes_));
     generator_ = std::make_unique<PlayerInputs>(generator);
     discriminator_ = std::make_unique<PlayerInputs>(discriminator);
   }
@@ -50,8 +52,9 @@ class GanStepOp : public tensorflow::OpKernel {
     Feed in(ctx);
     OP_REQUIRES_OK(ctx, in.check());
     const DataType dtype = in.targets.dtype();
-    OP_REQUIRES_OK(ctx, generator.check(variables, dtype, in.steps()));
-    OP_REQUIRES_OK(ctx, discriminator.check(variables, dtype, in.steps() * in.n_critic()));
+    const int64_t updates = in.steps() * in.n_critic(), passes = in.steps() + updates;
+    OP_REQUIRES_OK(ctx, generator.check(variables, dtype, in.steps(), passes));
+    OP_REQUIRES_OK(ctx, discriminator.check(variables, dtype, updates, passes));
     OP_REQUIRES_OK(ctx, variables.own_all(ctx));
     const fg_player g = generator.player(variables), d = discriminator.player(variables);
     OP_REQUIRES(ctx, in.images.dim_size(1) == d.mlp.layers[0].inputs,
@@ -60,7 +63,7 @@ class GanStepOp : public tensorflow::OpKernel {
                     " inputs. Received: ", in.images.shape().DebugString())));
     Tensor* telemetry;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {in.steps(), FG_GAN_TELEMETRY}, &telemetry));
-    const fg_gan_feed feed = in.feed(generator.rates(), discriminator.rates());
+    const fg_gan_feed feed = in.feed(generator.rates(), discriminator.rates(), corrupts_fakes_);
     int64_t done[2];
     const int code =
         fg_gan_step(IntraOpThreads(ctx), &g, &d, &feed, telemetry->flat<double>().data(), done);
@@ -98,7 +101,8 @@ class GanStepOp : public tensorflow::OpKernel {
           seeds.shape().DebugString(), ", ", targets.shape().DebugString()));
     }
 
-    fg_gan_feed feed(const double* generator_rates, const double* discriminator_rates) const {
+    fg_gan_feed feed(const double* generator_rates, const double* discriminator_rates,
+                     bool corrupts_fakes) const {
       return {steps(),
               n_critic(),
               batch(),
@@ -107,11 +111,13 @@ class GanStepOp : public tensorflow::OpKernel {
               (const int64_t*)seeds.data(),
               targets.NumElements() ? targets.data() : nullptr,
               discriminator_rates,
-              generator_rates};
+              generator_rates,
+              corrupts_fakes};
     }
   };
 
   std::unique_ptr<const PlayerInputs> generator_, discriminator_;
+  bool corrupts_fakes_;
 };
 
 REGISTER_KERNEL_BUILDER(Name("FastgenGanStep").Device(tensorflow::DEVICE_CPU), GanStepOp);

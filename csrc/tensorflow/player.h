@@ -8,8 +8,10 @@
 
 // P: prefix of the names. variables: kernels and biases, each once, those of the optimizer's slots in
 // the same order, all of the first kind, all of the second... kernels, biases: of each layer its
-// variable's place, a bias's -1 for none. log_variance: the layer of FG_LOG_VARIANCE, or -1. numbers:
-// momentum or beta_1, rho or beta_2, epsilon, weight decay, where to clip.
+// variable's place, a bias's -1 for none. slopes, corruptions, amounts: of each layer, see kernels/mlp.h;
+// seeds: of each pass, two words for each layer that corrupts, or none. log_variance: the layer of
+// FG_LOG_VARIANCE, or -1. numbers: momentum or beta_1, rho or beta_2, epsilon, weight decay, where to
+// clip.
 #define FASTGEN_PLAYER(P)                                                      \
   .Input(P "iterations: resource")                                             \
       .Input(P "variables: " P "num_variables * resource")                     \
@@ -17,13 +19,17 @@
       .Input(P "u_products: " P "num_u_products * resource")                   \
       .Input(P "learning_rates: double")                                       \
       .Input(P "numbers: double")                                              \
+      .Input(P "amounts: double")                                              \
+      .Input(P "seeds: int64")                                                 \
       .Attr(P "num_variables: int >= 1")                                       \
       .Attr(P "num_slots: int >= 0")                                           \
       .Attr(P "num_u_products: int >= 0")                                      \
       .Attr(P "kernels: list(int) >= 1")                                       \
       .Attr(P "biases: list(int) >= 1")                                        \
       .Attr(P "activations: list(string) >= 1")                                \
+      .Attr(P "slopes: list(float) >= 1")                                      \
       .Attr(P "transposed: list(bool) >= 1")                                   \
+      .Attr(P "corruptions: list({'none', 'dropout', 'gaussian'}) >= 1")       \
       .Attr(P "log_variance: int = -1")                                        \
       .Attr(P "rule: {'sgd', 'rmsprop', 'adam', 'nadam'}")                     \
       .Attr(P "variation: bool = false")                                       \
@@ -44,7 +50,10 @@ class PlayerInputs {
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "biases", &biases_));
     std::vector<std::string> activations;
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "activations", &activations));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "slopes", &slopes_));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "transposed", &transposed_));
+    std::vector<std::string> corruptions;
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "corruptions", &corruptions));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "log_variance", &log_variance_));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "rule", &rule));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "variation", &variation));
@@ -59,11 +68,15 @@ class PlayerInputs {
     for (const std::string& name : activations) {
       activations_.push_back(std::find(names, names + FG_ACTIVATIONS, name) - names);
     }
-    const size_t n = kernels_.size();
-    if (biases_.size() == n && activations_.size() == n && transposed_.size() == n) {
-      return absl::OkStatus();
+    for (const std::string& kind : corruptions) {
+      corruptions_.push_back(place_of(kind, {"none", "dropout", "gaussian"}));
+      drawing_ += corruptions_.back() != FG_INTACT;
     }
-    return fault("kernels, biases, activations and transposed must be as many");
+    for (size_t n : {biases_.size(), activations_.size(), slopes_.size(), transposed_.size(),
+                     corruptions_.size()}) {
+      if (n != kernels_.size()) return fault("what is said of the layers must be of all of them");
+    }
+    return absl::OkStatus();
   }
 
   // Adds the variables to those to be locked. Nothing may be read of them before they are.
@@ -76,6 +89,8 @@ class PlayerInputs {
     TF_RETURN_IF_ERROR(ctx->input(prefix_ + "iterations", &iterations));
     TF_RETURN_IF_ERROR(ctx->input(prefix_ + "learning_rates", &rates_));
     TF_RETURN_IF_ERROR(ctx->input(prefix_ + "numbers", &numbers_));
+    TF_RETURN_IF_ERROR(ctx->input(prefix_ + "amounts", &amounts_));
+    TF_RETURN_IF_ERROR(ctx->input(prefix_ + "seeds", &seeds_));
     first_ = all->size();
     count_ = variables.size(), slot_count_ = slots.size(), u_count_ = u_products.size();
     TF_RETURN_IF_ERROR(all->add(ctx, *iterations));
@@ -86,13 +101,20 @@ class PlayerInputs {
   }
 
   // What the locked variables must be; nothing is written before all of it holds.
-  absl::Status check(const LockedVariables& all, DataType dtype, int64_t updates) const {
+  absl::Status check(const LockedVariables& all, DataType dtype, int64_t updates,
+                     int64_t passes) const {
     const Tensor& iterations = all.at(first_);
     if (iterations.dtype() != tensorflow::DT_INT64 || iterations.NumElements() != 1) {
       return fault("iterations must be one int64");
     }
     if (numbers_->NumElements() != 5) return fault("numbers must be 5");
     if (rates_->NumElements() != updates) return fault("learning_rates must be one an update");
+    if (amounts_->NumElements() != (int64_t)kernels_.size()) {
+      return fault("amounts must be one a layer");
+    }
+    if (seeds_->NumElements() && seeds_->NumElements() != passes * drawing_ * 2) {
+      return fault("seeds must be two a pass and layer that corrupts");
+    }
     if (slot_count_ != count_ * (int)slot_places_.size() || (int)decayed_.size() != count_ ||
         u_count_ != (optimizer_.rule == FG_NADAM)) {
       return fault("every variable must have a slot of each kind and a decayed");
@@ -133,13 +155,15 @@ class PlayerInputs {
       fg_mlp_layer l = {};
       l.transposed = transposed_[i];
       l.inputs = kernel.dim_size(transposed_[i]), l.units = kernel.dim_size(!transposed_[i]);
-      l.activation = activations_[i];
+      l.activation = activations_[i], l.slope = slopes_[i];
+      l.corruption = corruptions_[i], l.amount = amounts_->flat<double>()(i);
       l.kind = (int)i == log_variance_ ? FG_LOG_VARIANCE : FG_DENSE;
       l.kernel = tensor(all, kernels_[i]);
       if (biases_[i] >= 0) l.bias = tensor(all, biases_[i]);
       layers_.push_back(l);
     }
-    return {{layers_[0].kernel.dtype, (int64_t)layers_.size(), layers_.data()}, o};
+    const int64_t* const seeds = seeds_->NumElements() ? seeds_->flat<int64_t>().data() : nullptr;
+    return {{layers_[0].kernel.dtype, (int64_t)layers_.size(), layers_.data(), seeds}, o};
   }
 
   const double* rates() const { return rates_->flat<double>().data(); }
@@ -184,14 +208,16 @@ class PlayerInputs {
   const char* const op_;
   const std::string prefix_;
   // Of the op.
-  std::vector<int> kernels_, biases_, slot_places_;
+  std::vector<int> kernels_, biases_, corruptions_, slot_places_;
+  std::vector<float> slopes_;
+  int drawing_ = 0;  // layers that corrupt
   std::vector<fg_activation> activations_;
   int log_variance_ = -1;
   std::vector<bool> transposed_, decayed_;
   fg_optimizer optimizer_ = {};
   // Of a call.
   int first_ = 0, count_ = 0, slot_count_ = 0, u_count_ = 0;
-  const Tensor *rates_ = nullptr, *numbers_ = nullptr;
+  const Tensor *rates_ = nullptr, *numbers_ = nullptr, *amounts_ = nullptr, *seeds_ = nullptr;
   std::vector<fg_mlp_layer> layers_;
 };
 

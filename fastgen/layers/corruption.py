@@ -55,6 +55,8 @@ class Corruption(Seeded):
     Learning with Scikit-Learn, Keras & TensorFlow, chapter 17, "Denoising Autoencoders".
     """
 
+    corrupts = True  # so that the kernels of whole steps know it
+
     def __init__(self, kind, amount, seed=None, **kwargs):
         if kind not in KINDS:
             raise ValueError(

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from fastgen.ops.noise import drawn_seeds
+
 
 class Seeded(keras.layers.Layer):
     """A layer with a `keras.random.SeedGenerator` for stateless ops.
@@ -32,8 +34,4 @@ class Seeded(keras.layers.Layer):
 
     def draw_seeds(self, count):
         """Seeds as if drawn one by one, `(count, 2)`, where there is one replica."""
-        seed, drawn = tf.unstack(self.seed_generator.state.value * 1)
-        self.seed_generator.state.assign_add([0, count])
-        numbers = drawn + tf.range(count, dtype=drawn.dtype)
-        seeds = tf.stack([tf.fill([count], seed), numbers], axis=1)
-        return tf.math.floormod(seeds, tf.int32.max - 1)
+        return drawn_seeds(self.seed_generator, count)

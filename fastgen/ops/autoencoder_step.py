@@ -81,7 +81,7 @@ def autoencoder_step(
     dtype, steps = player.dtype, rows.shape[0]
     targets = tf.zeros([0], dtype) if targets is None else tf.convert_to_tensor(targets)
     telemetry = op(
-        **player.arguments("autoencoder", steps),
+        **player.arguments("autoencoder", steps, player.corruption_seeds(steps)),
         autoencoder_log_variance=log_variance,
         images=adversary.rows(tf.convert_to_tensor(images), dtype),
         targets=targets if targets.shape.rank == 1 else adversary.rows(targets, dtype),

@@ -116,7 +116,7 @@ def _targets(label_smoothing, targets, real, fake):
 
 def _fused(op, player, real, fake, targets):
     return op(
-        **player.arguments("discriminator", 1),
+        **player.arguments("discriminator", 1, player.corruption_seeds(1)),
         real=adversary.rows(real, player.dtype),
         fake=adversary.rows(fake, player.dtype),
         targets=tf.zeros([0], player.dtype) if targets is None else tf.cast(targets, player.dtype),

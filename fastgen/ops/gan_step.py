@@ -104,17 +104,25 @@ def gan_step(
     if op is None:
         telemetry = Composite(*pairs, images, batch_norm).run(rows, seeds, targets)
     else:
-        telemetry = _fused(op, *found, images, rows, seeds, targets)
+        telemetry = _fused(op, *found, images, rows, seeds, targets, batch_norm)
     telemetry = tf.stop_gradient(tf.cast(telemetry, tf.float32))
     return dict(zip(TELEMETRY, tf.unstack(telemetry, axis=1), strict=True))
 
 
-def _fused(op, generator, discriminator, images, rows, seeds, targets):
+def _fused(op, generator, discriminator, images, rows, seeds, targets, batch_norm):
     dtype = generator.dtype
     steps, n_critic = rows.shape[:2]
+    # As the composite runs the generator for the discriminator's updates: in training mode or not.
+    by_batch = batch_norm == "train"
+    of_fakes = n_critic if by_batch else 0
+    of_generator = generator.corruption_seeds(steps * (of_fakes + 1))
+    if not by_batch and of_generator.shape.rank == 3:  # of these passes nothing is drawn
+        of_generator = tf.pad(of_generator[:, None], [[0, 0], [n_critic, 0], [0, 0], [0, 0]])
+    of_discriminator = discriminator.corruption_seeds(steps * (n_critic + 1))
     return op(
-        **generator.arguments("generator", steps),
-        **discriminator.arguments("discriminator", steps * n_critic),
+        **generator.arguments("generator", steps, of_generator),
+        **discriminator.arguments("discriminator", steps * n_critic, of_discriminator),
+        corrupts_fakes=by_batch,
         images=adversary.rows(images, dtype),
         rows=rows,
         seeds=seeds,

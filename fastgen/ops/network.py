@@ -7,6 +7,18 @@ from fastgen.ops import activations
 # Keras is imported where it is needed: it imports TensorFlow, and that imports fastgen.ops.
 
 
+LEAKY_SLOPE = 0.2  # keras.activations.leaky_relu's
+
+
+class Corruption(NamedTuple):
+    """What the inputs of a layer go through in training."""
+
+    kind: str  # "dropout" or "gaussian"
+    amount: float  # the share that is dropped, or the noise's standard deviation
+    seeds: Any  # keras.random.SeedGenerator
+    dtype: str
+
+
 class Dense(NamedTuple):
     """One layer: `activation(x @ kernel + bias)`, with `kernel.T` where it is transposed."""
 
@@ -14,6 +26,8 @@ class Dense(NamedTuple):
     bias: Any  # keras.Variable or None
     activation: str  # one of activations.NAMES
     transposed: bool
+    slope: float = LEAKY_SLOPE
+    corruption: Corruption | None = None
 
 
 class NotDense(Exception):
@@ -25,7 +39,8 @@ def dense_chain(model):
 
     Args:
         model: built `keras.Sequential` or functional `keras.Model` of `Dense` layers, ours too,
-            one after the other, and of activations and changes of shape between them.
+            one after the other, and of activations, changes of shape, dropout and Gaussian noise
+            between them.
 
     Returns:
         A list of `Dense`.
@@ -69,15 +84,22 @@ def variational_chain(model, encoder, latent, decoder):
 
 
 def _chain(layers):
-    chain = []
+    chain, corruption = [], None  # of what the next layer gets
     for layer, shape in layers:
         if _shapes_only(layer):
             continue
-        activation = _activation_of(layer)
-        if activation is not None:
-            _activate(chain, layer, activation)
+        found, activation = _corruption_of(layer), _activation_of(layer)
+        if corruption and (found or activation):
+            raise NotDense(f"{layer.name!r} ({type(layer).__name__}) follows one that adds noise")
+        if found:
+            corruption = found
+        elif activation:
+            _activate(chain, layer, *activation)
         else:
-            chain.append(_dense(layer, shape))
+            chain.append(_dense(layer, shape)._replace(corruption=corruption))
+            corruption = None
+    if corruption:
+        raise NotDense(f"{layer.name!r} ({type(layer).__name__}) at the end")
     return chain
 
 
@@ -85,8 +107,9 @@ def _checked(model, chain):
     if not chain:
         raise NotDense(f"{model.name!r} has no dense layer")
     dtypes = {entry.kernel.dtype for entry in chain}
+    dtypes |= {entry.corruption.dtype for entry in chain if entry.corruption}
     if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
-        raise NotDense(f"{model.name!r} has variables of {', '.join(sorted(dtypes))}")
+        raise NotDense(f"{model.name!r} has layers of {', '.join(sorted(dtypes))}")
     for layer in model._flatten_layers():  # models within, and layers that change the shape, too
         if layer.activity_regularizer is not None:
             raise NotDense(f"{layer.name!r} has an activity_regularizer")
@@ -164,37 +187,54 @@ def _shapes_only(layer):
 
     if type(layer) is keras.layers.Dropout:
         return layer.rate == 0
+    if type(layer) is keras.layers.GaussianNoise:
+        return layer.stddev == 0
+    if vars(type(layer)).get("corrupts"):
+        return layer.amount == 0
     if type(layer) is keras.layers.Flatten:
         return layer.data_format == "channels_last"
     return type(layer) in (keras.layers.InputLayer, keras.layers.Reshape)
 
 
-def _activation_of(layer):
-    """The function that a layer applies and nothing else, or None."""
+def _corruption_of(layer):
+    """What a layer does to its inputs in training, and nothing else, or None."""
     import keras
 
-    if type(layer) is keras.layers.Activation:
-        return layer.activation
-    if type(layer) is keras.layers.LeakyReLU and abs(layer.negative_slope - 0.2) < 1e-9:
-        return keras.activations.leaky_relu
-    if type(layer) is keras.layers.ELU and layer.alpha == 1:
-        return keras.activations.elu
-    plain = keras.layers.ReLU(max_value=None).get_config()
-    if type(layer) is keras.layers.ReLU and _same(layer, plain):
-        return keras.activations.relu
+    kind = type(layer)
+    if layer.compute_dtype != layer.variable_dtype:
+        return None
+    # Keras draws no seed where all is dropped.
+    if kind is keras.layers.Dropout and layer.noise_shape is None and layer.rate < 1:
+        return Corruption("dropout", layer.rate, layer.seed_generator, layer.dtype)
+    if kind is keras.layers.GaussianNoise:
+        return Corruption("gaussian", layer.stddev, layer.seed_generator, layer.dtype)
+    if vars(kind).get("corrupts"):  # ours; a subclass of it may do anything
+        return Corruption(layer.kind, layer.amount, layer.seed_generator, layer.dtype)
     return None
 
 
-def _same(layer, config):
-    keys = ("max_value", "negative_slope", "threshold")
-    return all(layer.get_config()[key] == config[key] for key in keys)
+def _activation_of(layer):
+    """The function that a layer applies and nothing else, with leaky_relu's slope, or None."""
+    import keras
+
+    slope = getattr(layer, "negative_slope", 0)
+    if type(layer) is keras.layers.Activation:
+        return layer.activation, LEAKY_SLOPE
+    if type(layer) is keras.layers.LeakyReLU and 0 <= slope <= 1:
+        return keras.activations.leaky_relu, slope
+    if type(layer) is keras.layers.ELU and layer.alpha == 1:
+        return keras.activations.elu, LEAKY_SLOPE
+    plain = type(layer) is keras.layers.ReLU and (layer.max_value, layer.threshold) == (None, 0)
+    if plain and 0 <= slope <= 1:
+        return keras.activations.leaky_relu if slope else keras.activations.relu, slope
+    return None
 
 
-def _activate(chain, layer, function):
+def _activate(chain, layer, function, slope):
     name, _ = activations.resolve(layer.name, function)
     if name is None or not chain or chain[-1].activation != "linear":
         raise NotDense(f"{layer.name!r} ({type(layer).__name__}) is no activation of a dense layer")
-    chain[-1] = chain[-1]._replace(activation=name)
+    chain[-1] = chain[-1]._replace(activation=name, slope=slope)
 
 
 def _dense(layer, shape):

@@ -17,6 +17,18 @@ def standard_uniform(shape, seed, dtype):
     return tf.random.stateless_uniform(shape, seed, dtype=dtype)
 
 
+def drawn_seeds(generator, count):
+    """The next seeds of a `keras.random.SeedGenerator`, `(count, 2)`, as if drawn one by one.
+
+    Where there is one replica.
+    """
+    seed, drawn = tf.unstack(generator.state.value * 1)
+    generator.state.assign_add([0, count])
+    numbers = drawn + tf.range(count, dtype=drawn.dtype)
+    seeds = tf.stack([tf.fill([count], seed), numbers], axis=1)
+    return tf.math.floormod(seeds, tf.int32.max - 1)
+
+
 def _fold_high_halves(seed):
     # XLA reads the low 32 bits of each seed word only, and our layers keep the replica in the
     # high half. Words that fit 32 bits, negative ones too, stay as they are.

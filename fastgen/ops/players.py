@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from fastgen import dispatch
 from fastgen.ops import network, optimizer_rules
+from fastgen.ops.noise import drawn_seeds
 
 
 class Player:
@@ -35,8 +36,8 @@ class Player:
         """Dtype of the variables."""
         return tf.as_dtype(self.chain[0].kernel.dtype)
 
-    def arguments(self, prefix, steps):
-        """The inputs and attributes of an op, for `steps` updates."""
+    def arguments(self, prefix, steps, seeds):
+        """The inputs and attributes of an op, for `steps` updates; seeds of `corruption_seeds`."""
         optimizer = self.optimizer
         rule = self.rule(optimizer)
         places = [optimizer._get_variable_index(v) for v in self.variables]
@@ -61,7 +62,13 @@ class Player:
             "kernels": [place[id(layer.kernel)] for layer in self.chain],
             "biases": [-1 if x.bias is None else place[id(x.bias)] for x in self.chain],
             "activations": [layer.activation for layer in self.chain],
+            "slopes": [layer.slope for layer in self.chain],
             "transposed": [layer.transposed for layer in self.chain],
+            "corruptions": [x.corruption.kind if x.corruption else "none" for x in self.chain],
+            "amounts": tf.constant(
+                [x.corruption.amount if x.corruption else 0.0 for x in self.chain], tf.float64
+            ),
+            "seeds": seeds,
             "rule": rule["rule"],
             "variation": bool(rule.get("variation", False)),
             "slot_places": list(slots),
@@ -71,6 +78,17 @@ class Player:
             ],
         }
         return {f"{prefix}_{name}": value for name, value in named.items()}
+
+    def corruption_seeds(self, passes):
+        """The next seeds of the layers that corrupt their inputs, `(passes, layers, 2)` int64."""
+        generators = [layer.corruption.seeds for layer in self.chain if layer.corruption]
+        drawn = {}
+        for generator in {id(g): g for g in generators}.values():
+            count = sum(g is generator for g in generators)  # layers that share one draw in turn
+            seeds = drawn_seeds(generator, passes * count)
+            drawn[id(generator)] = tf.unstack(tf.reshape(seeds, [passes, count, 2]), axis=1)
+        columns = [drawn[id(g)].pop(0) for g in generators]
+        return tf.cast(tf.stack(columns, 1), tf.int64) if columns else tf.zeros([0], tf.int64)
 
 
 def build(op, optimizer, variables):
@@ -126,4 +144,7 @@ def _obstacle(found):
     each = [id(x) for player in found for x in (player.optimizer, *player.variables)]
     if len(set(each)) < len(each):
         return "generator and discriminator share weights or their optimizer"
+    seeds = [{id(x.corruption.seeds) for x in p.chain if x.corruption} for p in found]
+    if len(found) > 1 and set.intersection(*seeds):
+        return "generator and discriminator share seeds"
     return None

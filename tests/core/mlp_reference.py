@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 from tests.core import optimizer_reference
-from tests.core.reference import normal
+from tests.core.reference import normal, uniform
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 LEAKY_SLOPE = float(np.float32(0.2))  # an attribute of float32 in TensorFlow
@@ -48,8 +48,33 @@ ACTIVATIONS = {
 }
 
 
-def layer_of(kernel, bias=None, activation="linear", transposed=False):
-    return kernel, bias, activation, transposed
+def layer_of(kernel, bias=None, activation="linear", transposed=False, corruption=None):
+    return kernel, bias, activation, transposed, corruption
+
+
+def value_of(activation, z):
+    """Of a name, or of leaky_relu with its slope."""
+    if isinstance(activation, tuple):
+        return np.where(z > 0, z, activation[1] * z)
+    return ACTIVATIONS[activation][0](z)
+
+
+def slope_of(activation, z):
+    if isinstance(activation, tuple):
+        return np.where(z > 0, 1, activation[1])
+    return ACTIVATIONS[activation][1](z)
+
+
+def corrupted(x, corruption, seed, dtype):
+    """What a layer multiplies, and the factors of x in it."""
+    if corruption is None or seed is None:
+        return x, 1.0
+    kind, amount = corruption
+    if kind == "gaussian":
+        return x + amount * normal(x.size, seed, dtype).reshape(x.shape), 1.0
+    kept = uniform(x.size, seed, dtype).reshape(x.shape) >= np.dtype(dtype).type(amount)
+    mask = kept / (1 - amount)
+    return x * mask, mask
 
 
 class Network:
@@ -58,39 +83,42 @@ class Network:
     def __init__(self, layers):
         copies, self.variables = {}, []
         self.layers = [layer_of(*layer) for layer in layers]
+        self.dtype = self.layers[0][0].dtype if layers else None
         for kernel, bias, *_ in self.layers:
             for x in (kernel, bias):
                 if x is not None and id(x) not in copies:
                     copies[id(x)] = x.astype("float64")
                     self.variables.append(copies[id(x)])
         self.layers = [
-            (copies[id(k)], None if b is None else copies[id(b)], activation, transposed)
-            for k, b, activation, transposed in self.layers
+            (copies[id(k)], None if b is None else copies[id(b)], *rest)
+            for k, b, *rest in self.layers
         ]
 
-    def forward(self, x, logits=False):
-        """Outputs; with `logits`, those before a sigmoid at the end."""
-        self.tape = []
-        for i, (kernel, bias, activation, transposed) in enumerate(self.layers):
+    def forward(self, x, logits=False, seeds=None):
+        """Outputs; with `logits`, those before a sigmoid at the end; seeds: of what corrupts."""
+        self.tape, seeds = [], iter([] if seeds is None else seeds)
+        for i, (kernel, bias, activation, transposed, corruption) in enumerate(self.layers):
+            seed = next(seeds, None) if corruption else None
+            x, mask = corrupted(x, corruption, seed, self.dtype)
             if logits and i == len(self.layers) - 1 and activation == "sigmoid":
                 activation = "linear"
             z = x @ (kernel.T if transposed else kernel) + (0 if bias is None else bias)
-            self.tape.append((x, z, activation))
-            x = ACTIVATIONS[activation][0](z)
+            self.tape.append((x, z, activation, mask))
+            x = value_of(activation, z)
         return x
 
     def backward(self, d_y):
         """The gradient of what forward() read; those of the variables are in .gradients."""
         self.gradients = [np.zeros_like(w) for w in self.variables]
-        for (kernel, bias, _, transposed), (x, z, activation) in zip(
+        for (kernel, bias, _, transposed, _), (x, z, activation, mask) in zip(
             self.layers[::-1], self.tape[::-1], strict=True
         ):
-            d_z = d_y * ACTIVATIONS[activation][1](z)
+            d_z = d_y * slope_of(activation, z)
             d_kernel = d_z.T @ x if transposed else x.T @ d_z
             self.gradients[self.place(kernel)] += d_kernel
             if bias is not None:
                 self.gradients[self.place(bias)] += d_z.sum(0)
-            d_y = d_z @ (kernel if transposed else kernel.T)
+            d_y = d_z @ (kernel if transposed else kernel.T) * mask
         return d_y
 
     def place(self, variable):
@@ -133,19 +161,19 @@ class Player(Network):
         self.iterations += 1
         return norm
 
-    def judge(self, x, targets):
+    def judge(self, x, targets, seeds=None):
         """Loss of every row and probabilities, and .gradients of the mean; returns d_x too."""
-        logits = self.forward(x, logits=True)[:, 0]
+        logits = self.forward(x, logits=True, seeds=seeds)[:, 0]
         d_x = self.backward(((expit(logits) - targets) / len(x))[:, None])
         return softplus(logits) - targets * logits, expit(logits), d_x
 
 
-def discriminator_update(d, real, fake, targets=None, rate=None):
+def discriminator_update(d, real, fake, targets=None, rate=None, seeds=None):
     """The telemetry, by name."""
     if targets is None:
         targets = np.repeat([1.0, 0.0], [len(real), len(fake)])
     x = np.concatenate([pixels(real), pixels(fake)])
-    losses, probabilities, _ = d.judge(x, np.float64(targets))
+    losses, probabilities, _ = d.judge(x, np.float64(targets), seeds)
     of_real, of_fake = probabilities[: len(real)], probabilities[len(real) :]
     return {
         "loss": losses.mean(),
@@ -163,25 +191,36 @@ def pairwise_distance(x):
     return np.sqrt(apart.sum() / max(len(x) * (len(x) - 1), 1))
 
 
-def gan_step(g, d, images, rows, seeds, targets=None, d_rates=None, g_rates=None, dtype="float32"):
-    """Telemetry by name, an array of steps each."""
+def gan_step(
+    g, d, images, rows, seeds, targets=None, d_rates=None, g_rates=None, dtype="float32",
+    of_d=None, of_g=None, corrupts_fakes=True,
+):  # fmt: skip
+    """Telemetry by name, an array of steps each; of_d, of_g: seeds of what corrupts, of passes."""
     steps, n_critic, batch = rows.shape
     codings = g.layers[0][0].shape[g.layers[0][3]]
     told = []
 
-    def imagine(seed):
-        return g.forward(normal(batch * codings, seed, dtype).reshape(batch, codings))
+    def imagine(seed, seeds):
+        z = normal(batch * codings, seed, dtype).reshape(batch, codings)
+        return g.forward(z, seeds=seeds)
+
+    def of_pass(seeds, step, i):
+        return None if seeds is None else seeds[step * (n_critic + 1) + i]
 
     for step in range(steps):
-        of_d = []
+        updates = []
         for i in range(n_critic):
-            fake = imagine(seeds[step, i])
+            fake = imagine(seeds[step, i], of_pass(of_g, step, i) if corrupts_fakes else None)
             wanted = None if targets is None else targets[step, i].ravel()
             rate = None if d_rates is None else d_rates[step, i]
-            of_d.append(discriminator_update(d, images[rows[step, i]], fake, wanted, rate))
-        means = {f"discriminator_{k}": np.mean([x[k] for x in of_d]) for k in of_d[0]}
+            found = discriminator_update(
+                d, images[rows[step, i]], fake, wanted, rate, of_pass(of_d, step, i)
+            )
+            updates.append(found)
+        means = {f"discriminator_{k}": np.mean([x[k] for x in updates]) for k in updates[0]}
         means["pairwise_distance"] = pairwise_distance(fake)
-        losses, _, d_x = d.judge(imagine(seeds[step, -1]), 1.0)
+        fake = imagine(seeds[step, -1], of_pass(of_g, step, n_critic))
+        losses, _, d_x = d.judge(fake, 1.0, of_pass(of_d, step, n_critic))
         g.backward(d_x)
         means["generator_loss"] = losses.mean()
         means["generator_gradient_norm"] = g.update(None if g_rates is None else g_rates[step])
@@ -205,18 +244,23 @@ class Autoencoder(Player):
     def part(self, layers):
         """A network of some of the layers, with the variables of all."""
         network = Network([])
-        network.layers, network.variables = layers, self.variables
+        network.layers, network.variables, network.dtype = layers, self.variables, self.dtype
         return network
 
-    def step(self, x, targets, loss, noise=None, reconstruction_scale=1.0, kl_scale=1.0, rate=None):
+    def step(
+        self, x, targets, loss, noise=None, reconstruction_scale=1.0, kl_scale=1.0, rate=None,
+        seeds=None,
+    ):  # fmt: skip
         """The telemetry, by name."""
         logits = loss == "binary_crossentropy"
+        first = sum(layer[4] is not None for layer in self.encoder.layers)
         if not self.variational:
-            y, kl = self.encoder.forward(x, logits), 0.0
+            y, kl = self.encoder.forward(x, logits, seeds), 0.0
         else:
-            mean = self.encoder.forward(x)
+            mean = self.encoder.forward(x, seeds=seeds)
             log_var = self.head.forward(self.encoder.tape[-1][0])
-            y = self.decoder.forward(mean + np.exp(log_var / 2) * noise, logits)
+            z = mean + np.exp(log_var / 2) * noise
+            y = self.decoder.forward(z, logits, None if seeds is None else seeds[first:])
             kl = -np.mean(np.sum(1 + log_var - np.exp(log_var) - mean**2, 1)) / 2
         each = softplus(y) - targets * y if logits else (y - targets) ** 2
         reconstruction = reconstruction_scale * np.mean(np.sum(each, 1))
@@ -242,15 +286,16 @@ class Autoencoder(Player):
         *body, last = self.encoder.layers
         of_mean, of_body = self.part([last]), self.part(body)
         of_mean.tape, of_body.tape = self.encoder.tape[-1:], self.encoder.tape[:-1]
-        of_body.backward(d_h + of_mean.backward(d_mean))
+        mask = of_mean.tape[0][3]
+        of_body.backward(d_h * mask + of_mean.backward(d_mean))
         parts = (self.decoder, self.head, of_mean, of_body)
         self.gradients = [sum(each) for each in zip(*(p.gradients for p in parts), strict=True)]
 
     def steps(
         self, images, rows, seeds, loss="binary_crossentropy", reconstruction_scale=1.0,
-        targets=None, kl_scales=None, rates=None, dtype="float32",
+        targets=None, kl_scales=None, rates=None, dtype="float32", corruption=None,
     ):  # fmt: skip
-        """Telemetry by name, an array of steps each."""
+        """Telemetry by name, an array of steps each; corruption: seeds of what corrupts."""
         targets, told = images if targets is None else targets, []
         for i, at in enumerate(rows):
             size = self.head.layers[0][0].shape[1] if self.variational else 0
@@ -263,6 +308,7 @@ class Autoencoder(Player):
                     reconstruction_scale,
                     1.0 if kl_scales is None else kl_scales[i],
                     None if rates is None else rates[i],
+                    None if corruption is None else corruption[i],
                 )
             )
         return {name: np.array([each[name] for each in told]) for name in told[0]}

@@ -115,7 +115,7 @@ def test_who_looks_at_batches_sees_each():
 
 
 def test_steps_of_stock_operations_come_one_by_one():
-    calls = Calls(compiled(nets=networks(dropout=0.2)))
+    calls = Calls(compiled(nets=networks(batch_norm=True)))
     calls.gan.fit(images(12), batch_size=BATCH, verbose=0)
     assert calls.sizes == [1, 1, 1]
 

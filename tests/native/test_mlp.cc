@@ -13,7 +13,7 @@
 namespace native {
 namespace {
 
-constexpr double kSlope = 0.2f;  // leaky_relu's: a float32 in TensorFlow, in float64 too
+constexpr double kSlope = 0.125;  // leaky_relu's
 
 // Multiples of 1/16, below 2.
 Exact drawn(fg_dtype dtype, int64_t size, int64_t step) {
@@ -27,6 +27,14 @@ fg_optimizer_tensor tensor_of(fg_dtype dtype, int64_t size, const void* variable
   x.dtype = dtype, x.decays = 1, x.size = size;
   x.variable = const_cast<void*>(variable), x.gradient = gradient;
   return x;
+}
+
+fg_mlp_layer layer_of(int64_t inputs, int64_t units, fg_activation activation,
+                      const fg_optimizer_tensor& kernel, const fg_optimizer_tensor& bias) {
+  fg_mlp_layer layer = {};
+  layer.inputs = inputs, layer.units = units, layer.activation = activation, layer.slope = kSlope;
+  layer.kernel = kernel, layer.bias = bias;
+  return layer;
 }
 
 // h = leaky_relu(x W + b), y = h W^T: every sum with that of its terms' sizes.
@@ -48,9 +56,10 @@ struct Autoencoder {
     Exact d_kernel(inputs * units * kSizes[dtype]), d_bias(units * kSizes[dtype]);
     const auto of_kernel = tensor_of(dtype, inputs * units, kernel.data(), d_kernel.data());
     const auto of_bias = tensor_of(dtype, units, bias.data(), d_bias.data());
-    const fg_mlp_layer layers[] = {{inputs, units, FG_LEAKY_RELU, 0, of_kernel, of_bias},
-                                   {units, inputs, FG_LINEAR, 1, of_kernel, {}}};
-    const fg_mlp mlp = {dtype, 2, layers};
+    fg_mlp_layer layers[] = {layer_of(inputs, units, FG_LEAKY_RELU, of_kernel, of_bias),
+                             layer_of(units, inputs, FG_LINEAR, of_kernel, {})};
+    layers[1].transposed = 1;
+    const fg_mlp mlp = {dtype, 2, layers, nullptr};
     CHECK(!fg_mlp_forward(threads, &mlp, rows, x.data(), y.data()));
     CHECK(!fg_mlp_grad(threads, &mlp, rows, x.data(), d_y.data(), d_x.data()));
     check_forward(y);
@@ -119,19 +128,30 @@ constexpr int64_t kShapes[][3] = {{0, 3, 2},    {1, 1, 1},   {7, 17, 5},  {16, 1
 struct Player {
   std::vector<Exact> arrays;  // a variable, its momentum, its velocity, ...
   std::vector<fg_mlp_layer> layers;
+  std::vector<int64_t> seeds;
   fg_player of;
 
   Player(fg_dtype dtype, const std::vector<int64_t>& sizes, fg_activation middle, int clip) {
     arrays.reserve(6 * sizes.size());
     for (size_t i = 0; i + 1 < sizes.size(); ++i) {
       const bool last = i + 2 == sizes.size();
-      layers.push_back({sizes[i], sizes[i + 1], last ? FG_SIGMOID : middle, 0,
-                        variable(dtype, sizes[i] * sizes[i + 1]), variable(dtype, sizes[i + 1])});
+      const auto kernel = variable(dtype, sizes[i] * sizes[i + 1]);
+      const auto bias = variable(dtype, sizes[i + 1]);
+      const auto activation = last ? FG_SIGMOID : middle;
+      layers.push_back(layer_of(sizes[i], sizes[i + 1], activation, kernel, bias));
     }
-    of = {{dtype, (int64_t)layers.size(), layers.data()}, {}};
+    of = {{dtype, (int64_t)layers.size(), layers.data(), nullptr}, {}};
     of.optimizer.rule = FG_ADAM, of.optimizer.clip = clip, of.optimizer.clip_at = 0.5;
     of.optimizer.momentum = 0.5, of.optimizer.rho = 0.75, of.optimizer.epsilon = 1e-3;
     of.optimizer.accumulation_steps = 1, of.optimizer.learning_rate = 0.01;
+  }
+
+  // Noise on what the first layer gets, dropout before the last one.
+  void corrupt(int64_t passes) {
+    layers[0].corruption = FG_GAUSSIAN_NOISE, layers[0].amount = 0.5;
+    layers.back().corruption = FG_DROPOUT, layers.back().amount = 0.25;
+    for (int64_t i = 0; i < passes * 4; ++i) seeds.push_back(i * 7);
+    of.mlp.seeds = seeds.data();
   }
 
   fg_optimizer_tensor variable(fg_dtype dtype, int64_t size) {
@@ -161,6 +181,7 @@ struct Gan {
     for (int64_t i = 0; i < count; ++i) ((int64_t*)rows.data())[i] = i * 3 % kImages;
     for (int64_t i = 0; i < kSteps * (kCritic + 1) * 2; ++i) ((int64_t*)seeds.data())[i] = i;
     const std::vector<double> rates(kSteps * kCritic, 0.01);
+    g.corrupt(kSteps * (kCritic + 1)), d.corrupt(kSteps * (kCritic + 1));
     const bool uint8 = of_images == FG_UINT8;
     const fg_gan_feed feed = {kSteps,
                               kCritic,
@@ -170,7 +191,8 @@ struct Gan {
                               (const int64_t*)seeds.data(),
                               uint8 ? nullptr : targets.data(),
                               rates.data(),
-                              rates.data()};
+                              rates.data(),
+                              uint8};
     int64_t done[2];
     CHECK(!fg_gan_step(threads, &g.of, &d.of, &feed, (double*)telemetry.data(), done));
     CHECK(done[0] == kSteps * kCritic && done[1] == kSteps);
@@ -199,6 +221,7 @@ struct VariationalAutoencoder {
     for (int64_t i = 0; i < kImages * kCols; ++i) ((uint8_t*)images.data())[i] = uint8_t(i * 37);
     for (int64_t i = 0; i < kSteps * batch; ++i) ((int64_t*)rows.data())[i] = i * 3 % kImages;
     for (int64_t i = 0; i < kSteps * 2; ++i) ((int64_t*)seeds.data())[i] = i;
+    player.corrupt(kSteps);
     const double rates[kSteps] = {0.01, 0.02}, kl_scales[kSteps] = {0.5, 1};
     const fg_autoencoder_feed feed = {kSteps,
                                       batch,
@@ -222,8 +245,9 @@ struct VariationalAutoencoder {
     const fg_optimizer_tensor kernel = player.variable(dtype, kHidden * kCodings);
     memset(kernel.variable, 0, kHidden * kCodings * kSizes[dtype]);  // or a variance would be inf
     player.layers[1].activation = FG_LINEAR;
-    player.layers.insert(player.layers.begin() + 2,
-                         {kHidden, kCodings, FG_LINEAR, 0, kernel, {}, FG_LOG_VARIANCE});
+    fg_mlp_layer head = layer_of(kHidden, kCodings, FG_LINEAR, kernel, {});
+    head.kind = FG_LOG_VARIANCE;
+    player.layers.insert(player.layers.begin() + 2, head);
     player.of.mlp.count = player.layers.size(), player.of.mlp.layers = player.layers.data();
   }
 

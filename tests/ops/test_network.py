@@ -52,6 +52,24 @@ def test_chains(make, activations):
         assert names(make()) == activations
 
 
+def test_slopes_of_leaky_relu():
+    layers = [L.Dense(2, "leaky_relu"), L.Dense(2), L.LeakyReLU(), L.Dense(2), L.ReLU(None, 0.1)]
+    chain = network.dense_chain(sequential(*layers))
+    assert [layer.activation for layer in chain] == ["leaky_relu"] * 3
+    assert [layer.slope for layer in chain] == [0.2, 0.3, 0.1]
+
+
+def test_what_inputs_go_through():
+    ours = fastgen.layers.Corruption("gaussian", 0.25)
+    free = L.Dropout(0.0), L.GaussianNoise(0.0), fastgen.layers.Corruption("dropout", 0.0)
+    layers = [L.Dropout(0.5), L.Flatten(), L.Dense(3), free[0], ours, L.Dense(3), free[1]]
+    last = L.GaussianNoise(1.0), L.Dense(2), free[2]
+    chain = network.dense_chain(sequential(*layers, *last, shape=(2, 3)))
+    kinds = [("dropout", 0.5), ("gaussian", 0.25), ("gaussian", 1.0)]
+    assert [layer.corruption[:2] for layer in chain] == kinds
+    assert chain[1].corruption.seeds is ours.seed_generator
+
+
 def test_a_tied_kernel_is_one_variable():
     chain = network.dense_chain(tied())
     assert [layer.transposed for layer in chain] == [False, True]
@@ -66,6 +84,10 @@ def test_layers_of_several_models():
 class Own(keras.Sequential):
     def call(self, inputs, training=None, mask=None):
         return 2 * super().call(inputs)
+
+
+class OwnCorruption(fastgen.layers.Corruption):
+    pass
 
 
 class OwnDense(fastgen.layers.FusedDense):
@@ -88,9 +110,17 @@ def twice():
     [
         (lambda: sequential(L.Conv1D(2, 2), shape=(4, 3)), "Conv1D"),
         (lambda: sequential(L.Dense(2), shape=(4, 3)), "inputs of rank 3"),
-        (lambda: sequential(L.Dense(2), L.Dropout(0.5)), "Dropout"),
+        (lambda: sequential(L.Dense(2), L.Dropout(0.5)), "Dropout.* at the end"),
+        (lambda: sequential(L.Dropout(1.0), L.Dense(2)), "Dropout"),
+        (lambda: sequential(L.Dropout(0.5, noise_shape=(None, 1)), L.Dense(2)), "Dropout"),
+        (lambda: sequential(L.Dropout(0.5), L.GaussianNoise(1.0), L.Dense(2)), "follows one that"),
+        (lambda: sequential(L.Dense(2), L.Dropout(0.5), L.ReLU(), L.Dense(2)), "follows one that"),
+        (lambda: sequential(L.Dropout(0.5, dtype="float64"), L.Dense(2)), "float32, float64"),
+        (lambda: sequential(L.Dropout(0.5, dtype="mixed_float16"), L.Dense(2)), "Dropout"),
+        (lambda: sequential(OwnCorruption("dropout", 0.5), L.Dense(2)), "OwnCorruption"),
         (lambda: sequential(L.Dense(2), L.BatchNormalization()), "BatchNormalization"),
-        (lambda: sequential(L.Dense(2), L.LeakyReLU(0.3)), "LeakyReLU"),
+        (lambda: sequential(L.Dense(2), L.LeakyReLU(1.5)), "LeakyReLU"),
+        (lambda: sequential(L.Dense(2), L.ReLU(max_value=6.0)), "ReLU"),
         (lambda: sequential(L.Dense(2, "softmax")), "no kernel for its activation"),
         (lambda: sequential(L.Dense(2, "relu"), L.ReLU()), "no activation of a dense layer"),
         (lambda: sequential(L.ReLU(), L.Dense(2)), "no activation of a dense layer"),
@@ -101,7 +131,7 @@ def twice():
         (lambda: sequential(L.Flatten(activity_regularizer="l1"), L.Dense(2)), "'flatten.*' has"),
         (lambda: sequential(sequential(L.Dense(2), activity_regularizer="l1")), "has an activity"),
         (lambda: sequential(L.Dense(2, dtype="mixed_float16")), "computes in float16"),
-        (lambda: sequential(L.Dense(2, dtype="bfloat16")), "variables of bfloat16"),
+        (lambda: sequential(L.Dense(2, dtype="bfloat16")), "layers of bfloat16"),
         (lambda: sequential(L.Dense(2), L.Dense(2, dtype="float64")), "float32, float64"),
         (lambda: sequential(OwnDense(2)), "OwnDense"),
         (lambda: Own([Input((6,)), L.Dense(2)]), "no chain of layers"),
