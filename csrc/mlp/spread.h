@@ -2,6 +2,7 @@
 #pragma once
 #include <math.h>
 
+#include "core/pack.h"
 #include "mlp/check.h"
 
 namespace fastgen {
@@ -23,16 +24,27 @@ class Spread {
 
   // A panel's rows, by whichever thread.
   void add(const Panel& p, const Rows<T>& x) {
+    constexpr int64_t n = Lanes<V>::count;
     double* const sums = of_panel(p.row / net_.cut().width());
     double squares = 0;
-    for (int64_t f = 0; f < net_.outputs(); ++f) {
-      V total = {}, square = {};
-      for_vectors<T>(p.count, [&](int64_t r, auto lanes) {
-        const V value = load(x.feature(f), r, lanes);
-        total += value;
-        square = fma(value, value, square);
-      });
-      sums[f] = sum(total);
+    for (int64_t f = 0; f < net_.outputs(); f += n) {
+      const int64_t left = least(n, net_.outputs() - f);
+      V totals[n] = {}, square = {};  // of a feature each
+#pragma GCC unroll 16
+      for (int64_t i = 0; i < n; ++i) {
+        if (i == left) break;
+        for_vectors<T>(p.count, [&](int64_t r, auto lanes) {
+          const V value = load(x.feature(f + i), r, lanes);
+          totals[i] += value;
+          square = fma(value, value, square);
+        });
+      }
+      transpose(totals);
+#pragma GCC unroll 16
+      for (int64_t i = 1; i < n; ++i) totals[0] += totals[i];
+      T of_features[n];
+      store(of_features, 0, totals[0], Whole{});
+      for (int64_t i = 0; i < left; ++i) sums[f + i] = of_features[i];
       squares += sum(square);
     }
     sums[net_.outputs()] = squares;
