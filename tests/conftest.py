@@ -1,5 +1,6 @@
 """Settings and fixtures of all tests. TensorFlow is imported by the tests that need it."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -18,6 +19,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish():
+    """What imports made lives to the end: collections need not visit it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["fused", "composite"])
