@@ -21,7 +21,7 @@ class Provider(Adversary):
 
         @tf.function
         def updates(real, fake):
-            for i in tf.range(len(real)):
+            for i in range(real.shape[0]):
                 ops.discriminator_update(discriminator, optimizers[1], real[i], fake[i])
 
         self._steps, self._updates = steps, updates
