@@ -49,9 +49,9 @@ class OfRows(Trained):
         super().__init__(model)
         step = model._steps.stock_steps if stock else model.train_rows
 
-        def run(images, rows):
+        def run(data, rows):
             model.reset_metrics()
-            return step((images,), rows)["loss"]
+            return step(data, rows)["loss"]
 
         self.run = tf.function(run, autograph=False, jit_compile=model.jit_compile)
 
@@ -61,8 +61,9 @@ class OfRows(Trained):
 
     def step(self, images, seeds):
         """Train on a batch; the losses."""
-        images = tf.cast(images, self.model.variable_dtype)
-        return [float(self.run(images, tf.range(len(images), dtype=tf.int64)[None, None]))]
+        data = images if isinstance(images, tuple) else (images,)
+        data = tuple(tf.cast(x, self.model.variable_dtype) for x in data)
+        return [float(self.run(data, tf.range(len(data[0]), dtype=tf.int64)[None, None]))]
 
 
 class Pair:

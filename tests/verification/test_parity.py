@@ -171,6 +171,13 @@ def test_the_kernel_of_a_fit_beside_the_steps_of_keras(optimizer):
         np.testing.assert_array_equal(a, b)
 
 
+def test_targets_of_a_vae():
+    x, targets = images(3, 3), images(3, 3)[::-1].copy()
+    how = {"steps": STEPS, "batch_size": 8, "forms": ["teacher-forced"]}
+    plain, found = (fastgen.parity(variational(), data=data, **how) for data in (x, (x, targets)))
+    assert found.ok and found.rows[0].losses != plain.rows[0].losses
+
+
 def test_another_weight_of_the_divergence_is_found():
     sides = variational(), variational(beta=1.01)
     found = fastgen.parity(*sides, images(3, 3), steps=STEPS, batch_size=8, forms=FORMS)
