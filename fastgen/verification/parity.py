@@ -130,7 +130,7 @@ def parity(
         reference: the like of it, of stock layers. By default a copy of `model` with `Dense` for
             `FusedDense` and Keras' own optimizers. A GAN's takes stock operations, a VAE's
             Keras' own steps.
-        data: images `(n, ...)`; or a tuple `(x, y)` of inputs and what they are to become. By default
+        data: images `(n, ...)`; or a tuple `(x, y)` of inputs and targets. By default
             digits, 28 x 28.
         steps: of each comparison.
         batch_size: images in a step.
