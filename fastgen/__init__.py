@@ -23,6 +23,7 @@ _MODULES = (
     "diagnosis",
     "dispatch",
     "evaluation",
+    "jit",
     "layers",
     "losses",
     "models",

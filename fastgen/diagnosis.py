@@ -45,7 +45,7 @@ def _op_rows():
     devices = ["CPU", *(["GPU"] if dispatch.device_type() == "GPU" else [])]
     return [
         _row({}, op, dtype, device, xla=False)
-        for op in dispatch.KERNELS
+        for op in (*dispatch.KERNELS, *dispatch.USERS)
         for device in devices
         for dtype in dispatch.FLOATS
     ]

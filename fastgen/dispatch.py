@@ -32,6 +32,7 @@ class Kernel(NamedTuple):
     differentiable: bool = True
     slower: tuple = ()
     least: tuple = (0, 0)
+    op: str | None = None  # that runs it, where several kernels share one
 
 
 # Stock products of 16-bit floats run in the CPU's own instructions for them; ours in float32.
@@ -53,6 +54,20 @@ KERNELS = {
     "autoencoder_step": Kernel(("float32", "float64"), differentiable=False),
     "gan_step": Kernel(("float32", "float64"), differentiable=False),
 }
+
+
+# Likewise those of fastgen.jit, as they are defined.
+USERS = {}
+
+
+def kernel_of(op):
+    """The `Kernel` of an op or of its gradient, or None."""
+    return KERNELS.get(op.removesuffix("_grad").removesuffix("_from_slope")) or USERS.get(op)
+
+
+def _native_name(op):
+    kernel = USERS.get(op)
+    return kernel.op if kernel else op
 
 
 class Situation(NamedTuple):
@@ -88,7 +103,7 @@ def decide(situation):
         for what cannot be had, `"refused"`.
     """
     op, dtype, device, backend, portable, xla, missing, size = situation
-    kernel = KERNELS.get(op.removesuffix("_grad").removesuffix("_from_slope"))
+    kernel = kernel_of(op)
     if portable:
         return Choice(COMPOSITE, "inside fastgen.portable()")
     if backend == COMPOSITE:
@@ -200,7 +215,7 @@ def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
     """`decide` in the present situation, without counting or warning."""
     asked = backend()
     unasked = asked == COMPOSITE or _portable_depth
-    missing = None if unasked else _missing_library() or _missing_op(op) or obstacle
+    missing = None if unasked else _missing_library() or _missing_op(_native_name(op)) or obstacle
     return decide(
         Situation(
             op,
@@ -219,7 +234,7 @@ def fused_op(op, dtype, size=None, obstacle=None):
     """The raw fused op to call, or None when the composite is to be used.
 
     Args:
-        op: name of an op in `KERNELS`, or of its gradient op (`NAME_grad`).
+        op: name of an op in `KERNELS` or `USERS`, or of its gradient op (`NAME_grad`).
         dtype: a `tf.DType`.
         size: `(rows, weights)` of a matrix product, 0 for what is not known; else None.
         obstacle: why the kernel cannot take what it would be given, or None.
@@ -237,7 +252,7 @@ def fused_op(op, dtype, size=None, obstacle=None):
         with _lock:
             _counts[op][choice.path] += 1
     if choice.path == FUSED:
-        return getattr(native.load_ops(), f"fastgen_{op}")
+        return getattr(native.load_ops(), f"fastgen_{_native_name(op)}")
     if choice.warn and _first_time(choice.why):
         warnings.warn(
             f"fastgen: {op} runs as stock TensorFlow ops: {choice.why}. "

@@ -1,32 +1,15 @@
 """Keeps trained classifiers between runs, in files that are trusted for nothing but speed."""
 
-import contextlib
 import hashlib
-import os
-import sys
-import tempfile
 import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from fastgen.cache import folder, write
 from fastgen.data.npz import DAMAGE, read_member
 from fastgen.evaluation.classifier import FEATURES, RECIPE, Classifier, build
-
-
-def folder():
-    """The folder FASTGEN_CACHE, or fastgen's in the platform's folder for caches of a user."""
-    if own := os.environ.get("FASTGEN_CACHE"):
-        return Path(own)
-    home = Path.home()
-    bases = {
-        "darwin": home / "Library" / "Caches",
-        "win32": Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local"),
-    }
-    linux = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return bases.get(sys.platform, linux) / "fastgen"
 
 
 def path_of(x, y, seed):
@@ -46,17 +29,7 @@ def save(path, classifier):
     arrays = {f"weight_{i}": weight for i, weight in enumerate(classifier.weights)}
     arrays |= {"shift": classifier.shift, "scale": classifier.scale}
     arrays["accuracy"] = np.float64(classifier.accuracy)
-    name = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            name = file.name
-            np.savez(file, **arrays)
-        os.replace(name, path)
-    except OSError:
-        if name:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
+    write(path, lambda file: np.savez(file, **arrays))
 
 
 def load(path, classes):

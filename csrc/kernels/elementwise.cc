@@ -1,0 +1,158 @@
+#include "kernels/elementwise.h"
+
+#include "core/tile.h"
+
+namespace fastgen {
+namespace FASTGEN_TARGET {
+
+// Of a function that nobody has measured.
+constexpr int64_t kFunctionCycles = 4 * kElementCycles;
+
+FG_INLINE bool is_narrow(const fg_elementwise_array& x) {
+  return x.dtype == FG_FLOAT16 || x.dtype == FG_BFLOAT16;
+}
+
+// What all threads share.
+struct ElementwiseCall {
+  fg_elementwise_function f;
+  int rank;
+  const int64_t* dims;
+  int inputs, outputs;
+  const fg_elementwise_array* arrays;
+};
+
+// Elements [first, first + size) of a repeated array, one after the other.
+template <class Raw>
+FG_INLINE void gather(const ElementwiseCall& call, const fg_elementwise_array& x, int64_t first,
+                      int64_t size, Raw* out) {
+  const int last = call.rank - 1;
+  int64_t index[FG_ELEMENTWISE_MOST_AXES], from = 0;
+  for (int axis = last; axis >= 0; --axis) {
+    index[axis] = first % call.dims[axis];
+    first /= call.dims[axis];
+    from += index[axis] * x.strides[axis];
+  }
+  const Raw* const data = (const Raw*)x.data;
+  const int64_t step = x.strides[last];
+  for (int64_t done = 0;;) {
+    const int64_t run = least(call.dims[last] - index[last], size - done);
+    if (step == 0) {
+      for (int64_t i = 0; i < run; ++i) out[done + i] = data[from];
+    } else {
+      for (int64_t i = 0; i < run; ++i) out[done + i] = data[from + i];
+    }
+    done += run;
+    if (done == size) return;
+    from -= index[last] * step;
+    index[last] = 0;
+    for (int axis = last - 1; axis >= 0; --axis) {
+      from += x.strides[axis];
+      if (++index[axis] < call.dims[axis]) break;
+      from -= x.strides[axis] * call.dims[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+FG_INLINE void gather_any(const ElementwiseCall& call, const fg_elementwise_array& x, int64_t first,
+                          int64_t size, void* out) {
+  switch (x.bytes) {
+    case 1:
+      return gather(call, x, first, size, (uint8_t*)out);
+    case 2:
+      return gather(call, x, first, size, (uint16_t*)out);
+    case 4:
+      return gather(call, x, first, size, (uint32_t*)out);
+    default:
+      return gather(call, x, first, size, (uint64_t*)out);
+  }
+}
+
+template <class T>
+FG_INLINE void widen_all(const T* x, int64_t size, float* out) {
+  for_vectors<T>(size, [&](int64_t i, auto lanes) { store(out, i, load(x, i, lanes), lanes); });
+}
+template <class T>
+FG_INLINE void narrow_all(const float* x, int64_t size, T* out) {
+  for_vectors<T>(size, [&](int64_t i, auto lanes) { store(out, i, load(x, i, lanes), lanes); });
+}
+
+FG_INLINE char* at(const fg_elementwise_array& x, int64_t first) {
+  return (char*)x.data + first * x.bytes;
+}
+
+// Where f reads elements [first, first + size) of an input; tile: memory for what must be copied.
+FG_INLINE const void* input_tile(const ElementwiseCall& call, const fg_elementwise_array& x,
+                                 int64_t first, int64_t size, void* tile) {
+  if (!is_narrow(x)) {
+    if (!x.strides) return at(x, first);
+    gather_any(call, x, first, size, tile);
+    return tile;
+  }
+  alignas(64) uint16_t copy[kTile];
+  const void* from = at(x, first);
+  if (x.strides) gather(call, x, first, size, copy), from = copy;
+  if (x.dtype == FG_FLOAT16) {
+    widen_all((const float16*)from, size, (float*)tile);
+  } else {
+    widen_all((const bfloat16*)from, size, (float*)tile);
+  }
+  return tile;
+}
+
+FG_INLINE int32_t elementwise_tile(const ElementwiseCall& call, int64_t first, int64_t size) {
+  alignas(64) char tiles[FG_ELEMENTWISE_MOST_ARRAYS][kTile * sizeof(double)];
+  const void* inputs[FG_ELEMENTWISE_MOST_ARRAYS];
+  void* outputs[FG_ELEMENTWISE_MOST_ARRAYS];
+  for (int i = 0; i < call.inputs; ++i) {
+    inputs[i] = input_tile(call, call.arrays[i], first, size, tiles[i]);
+  }
+  const fg_elementwise_array* const out = call.arrays + call.inputs;
+  for (int i = 0; i < call.outputs; ++i) {
+    outputs[i] = is_narrow(out[i]) ? tiles[call.inputs + i] : at(out[i], first);
+  }
+  if (const int32_t status = call.f(size, inputs, outputs)) return status;
+  for (int i = 0; i < call.outputs; ++i) {
+    const float* const wide = (const float*)outputs[i];
+    if (out[i].dtype == FG_FLOAT16) narrow_all(wide, size, (float16*)at(out[i], first));
+    if (out[i].dtype == FG_BFLOAT16) narrow_all(wide, size, (bfloat16*)at(out[i], first));
+  }
+  return 0;
+}
+
+int elementwise(const fg_threads* threads, const char* name, fg_elementwise_function f, int rank,
+                const int64_t* dims, int inputs, int outputs, const fg_elementwise_array* arrays) {
+  if (inputs < 1 || outputs < 1 || inputs + outputs > FG_ELEMENTWISE_MOST_ARRAYS ||
+      rank > FG_ELEMENTWISE_MOST_AXES) {
+    return fail(FG_INVALID_ARGUMENT,
+                "%s: at least one input and one output, %d arrays in all, of rank %d at most. "
+                "Received: inputs=%d, outputs=%d, rank=%d",
+                name, FG_ELEMENTWISE_MOST_ARRAYS, FG_ELEMENTWISE_MOST_AXES, inputs, outputs, rank);
+  }
+  const ElementwiseCall call = {f, rank, dims, inputs, outputs, arrays};
+  int64_t size = 1;
+  for (int axis = 0; axis < rank; ++axis) size *= dims[axis];
+  bool in_place = true;
+  for (int i = 0; i < inputs + outputs; ++i) {
+    in_place = in_place && !arrays[i].strides && !is_narrow(arrays[i]);
+  }
+  const int64_t step = in_place ? kPanel : kTile;
+  int32_t status = 0;
+  parallel_for(threads, (size + kPanel - 1) / kPanel, kFunctionCycles * kPanel, [&](int64_t panel) {
+    const int64_t end = least(size, (panel + 1) * kPanel);
+    for (int64_t first = panel * kPanel; first < end; first += step) {
+      const int32_t failed = elementwise_tile(call, first, least(step, end - first));
+      if (failed) return __atomic_store_n(&status, failed, __ATOMIC_RELAXED);
+    }
+  });
+  if (status) return fail(FG_INTERNAL, "%s: the function returned status %d", name, (int)status);
+  return FG_OK;
+}
+
+}  // namespace FASTGEN_TARGET
+}  // namespace fastgen
+
+FASTGEN_EXPORT(int, elementwise,
+               (const fg_threads* threads, const char* name, fg_elementwise_function f, int rank,
+                const int64_t* dims, int inputs, int outputs, const fg_elementwise_array* arrays),
+               (threads, name, f, rank, dims, inputs, outputs, arrays))

@@ -1,0 +1,40 @@
+"""Where fastgen keeps files between runs: nothing there is missed when it is deleted."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+def folder():
+    """The folder FASTGEN_CACHE, or fastgen's in the platform's folder for caches of a user."""
+    if own := os.environ.get("FASTGEN_CACHE"):
+        return Path(own)
+    home = Path.home()
+    bases = {
+        "darwin": home / "Library" / "Caches",
+        "win32": Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local"),
+    }
+    linux = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return bases.get(sys.platform, linux) / "fastgen"
+
+
+def write(path, fill):
+    """Write a file at once or not at all; where it cannot be written, do nothing.
+
+    Args:
+        path: where, in a folder that is made if it is missing.
+        fill: function that writes what it holds into an open binary file.
+    """
+    name = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            name = file.name
+            fill(file)
+        os.replace(name, path)
+    except OSError:
+        if name:
+            with contextlib.suppress(OSError):
+                os.unlink(name)

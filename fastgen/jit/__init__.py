@@ -1,0 +1,13 @@
+"""Kernels of your own: Python functions that Numba compiles, as TensorFlow ops in the graph."""
+
+import importlib.util
+
+from fastgen import native
+
+native.require_tensorflow("fastgen.jit")
+if importlib.util.find_spec("numba") is None:
+    raise ImportError("fastgen.jit needs Numba: pip install numba")
+
+from fastgen.jit.elementwise import Elementwise, elementwise  # noqa: E402
+
+__all__ = ["Elementwise", "elementwise"]

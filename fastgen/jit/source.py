@@ -1,0 +1,155 @@
+"""A user's function before it is compiled: what it may hold, what it stands on, its constants.
+
+Numba makes a float64 of `0.5 * x` and of `2 * x` where x is float32: loops would run in float64.
+`in_float32` gives numbers the weak types that they have in NumPy and TensorFlow.
+"""
+
+import builtins
+import dis
+import hashlib
+import inspect
+import types
+
+import numpy as np
+
+RAISING = {"RAISE_VARARGS": "raise", "LOAD_ASSERTION_ERROR": "assert"}
+# What follows a whole number that must stay one: x**2 is a product, t[0] has a type of its own.
+KEEPS_INTEGERS = {"BINARY_SUBSCR"}
+NUMBERS = (bool, int, float, np.generic)
+
+
+class Refusal(ValueError):
+    """Why a function cannot be a kernel."""
+
+
+def check(name, function):
+    """Refuse what is no function of scalars, and what would raise."""
+    if not inspect.isfunction(function):
+        raise Refusal(f"{name}: a kernel is a Python function. Received: {function!r}")
+    parameters = inspect.signature(function).parameters.values()
+    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY
+    if not parameters or any(p.kind not in plain or p.default is not p.empty for p in parameters):
+        raise Refusal(
+            f"{name}: a kernel takes one scalar or more by position, without defaults. "
+            f"Received: {name}{inspect.signature(function)}"
+        )
+    for each in functions_in(name, function):
+        for instruction in dis.get_instructions(each):
+            if word := RAISING.get(instruction.opname):
+                raise Refusal(
+                    f"{name}: a kernel cannot raise, its outputs would be left unwritten; return "
+                    f"NaN instead. Received: {word} in {each.__name__}"
+                )
+
+
+def functions_in(name, function, callers=()):
+    """The function, then those it calls, as often as it names them."""
+    if function in callers:
+        raise Refusal(
+            f"{name}: a kernel cannot call itself, its stack has an end. "
+            f"Received: {function.__name__}, which does"
+        )
+    yield function
+    for value in references(function).values():
+        inner = python_function(value)
+        if inner is not None:
+            yield from functions_in(name, inner, (*callers, function))
+
+
+def python_function(value):
+    """The function behind a user's plain or jitted one; None for anything else."""
+    value = getattr(value, "py_func", value)
+    return value if isinstance(value, types.FunctionType) else None
+
+
+def references(function):
+    """Names that a function takes from outside, and their values."""
+    code = function.__code__
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    found = {name: cell.cell_contents for name, cell in cells}
+    for instruction in dis.get_instructions(code):
+        key = instruction.argval
+        if instruction.opname == "LOAD_GLOBAL" and key in function.__globals__:
+            found[key] = function.__globals__[key]
+    return found
+
+
+def fingerprint(name, function):
+    """A hash of the functions' code and of all that they refer to."""
+    digest = hashlib.sha256()
+    for each in functions_in(name, function):
+        outside = sorted(references(each).items())
+        described = [(key, _described(name, key, x)) for key, x in outside]
+        digest.update(repr([*_parts(each.__code__), described]).encode())
+    return digest.hexdigest()
+
+
+def _parts(code):
+    """What a code object does, in what has the same `repr` in every process."""
+    constants = [_parts(x) if isinstance(x, types.CodeType) else x for x in code.co_consts]
+    return [code.co_code, constants, code.co_names, code.co_varnames]
+
+
+def _described(name, key, value):
+    if isinstance(value, NUMBERS):
+        return type(value).__name__, repr(value)
+    if isinstance(value, types.ModuleType):
+        return value.__name__, getattr(value, "__version__", "")
+    if isinstance(value, tuple):
+        return [_described(name, key, x) for x in value]
+    if callable(value):
+        return getattr(value, "__module__", ""), getattr(value, "__qualname__", repr(value))
+    raise Refusal(
+        f"{name}: a kernel may refer to numbers, tuples of them, functions and modules. "
+        f"Received: {key}, of type {type(value).__name__}"
+    )
+
+
+def compilable(function, float32, jit):
+    """The function as Numba is to see it, what it calls compiled by `jit`.
+
+    Args:
+        function: a Python function.
+        float32: whether numbers written in it are float32, not float64.
+        jit: function → what compiled functions can call.
+    """
+    code = function.__code__
+    outside = {}
+    for name, value in references(function).items():
+        inner = python_function(value)
+        if inner is not None:
+            value = jit(compilable(inner, float32, jit))
+        outside[name] = weak(value) if float32 else value
+    cells = tuple(types.CellType(outside[name]) for name in code.co_freevars)
+    code = in_float32(code) if float32 else code
+    names = {"__builtins__": builtins, "__name__": function.__module__, **outside}
+    return types.FunctionType(code, names, function.__name__, None, cells)
+
+
+def weak(value):
+    """A number as Numba lets it meet a float32 without widening it."""
+    if type(value) is float:
+        return np.float32(value)
+    if type(value) is int and -(2**15) <= value < 2**15:
+        return np.int16(value)
+    return value
+
+
+def in_float32(code):
+    """The code with its numbers weak, but for whole ones that are exponents or indices."""
+    constants = list(code.co_consts)
+    weakened = {i: weak(x) for i, x in enumerate(constants)}
+    weakened = {i: x for i, x in weakened.items() if x is not constants[i]}
+    place = {i: len(constants) + n for n, i in enumerate(weakened)}
+    if not weakened or len(constants) + len(weakened) > 255:
+        return code
+    raw = bytearray(code.co_code)
+    instructions = list(dis.get_instructions(code))
+    for this, following in zip(instructions, [*instructions[1:], None], strict=True):
+        if this.opname not in ("LOAD_CONST", "RETURN_CONST") or this.arg not in place:
+            continue
+        power = following is not None and "**" in following.argrepr
+        keeps = following is not None and following.opname in KEEPS_INTEGERS
+        if not (isinstance(this.argval, int) and (power or keeps)):
+            raw[this.offset + 1] = place[this.arg]
+    return code.replace(co_code=bytes(raw), co_consts=(*constants, *weakened.values()))

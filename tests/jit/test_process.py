@@ -1,0 +1,171 @@
+"""Kernels and the process: threads, the interpreter's lock, keys, files of compiled code."""
+
+import ctypes
+import hashlib
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fastgen import jit, native
+from fastgen.jit.elementwise import _register_function
+from tests.jit.kernels import count_up
+
+FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+KEPT = []  # what is registered lives as long as the process
+
+
+def raw(key, *inputs, out=("float32",)):
+    return native.load_ops().fastgen_elementwise(inputs=inputs, kernel=key, Out=list(out))
+
+
+def register(key, body):
+    """A function in Python in the place of compiled code."""
+    KEPT.append(FUNCTION(body))
+    numbers = (ctypes.c_int * 2)(tf.float32.as_datatype_enum, tf.float32.as_datatype_enum)
+    _register_function()(key.encode(), key.encode(), KEPT[-1], 1, 1, numbers)
+
+
+def test_unknown_key():
+    with pytest.raises(tf.errors.NotFoundError, match="kernel swish:12 is not registered in this"):
+        raw("swish:12", tf.ones(3))
+
+
+def test_dtypes_that_it_was_not_compiled_for():
+    key = count_up.compiled(("float32", "float32")).key
+    with pytest.raises(tf.errors.InvalidArgumentError, match="count_up: compiled for float, float"):
+        raw(key, tf.ones(3, tf.float64), tf.ones(3, tf.float64))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="count_up: compiled for float, float"):
+        raw(key, tf.ones(3), tf.ones(3), out=("float64",))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="count_up: compiled for float, float"):
+        raw(key, tf.ones(3))
+
+
+def test_a_status_is_an_error_with_the_name():
+    register("failing", lambda count, inputs, outputs: 7)
+    with pytest.raises(tf.errors.InternalError, match="failing: the function returned status 7"):
+        raw("failing", tf.ones(3))
+
+
+def test_tensorflows_threads_share_the_work():
+    threads = set()
+
+    def note(count, inputs, outputs):
+        threads.add(threading.get_native_id())
+        time.sleep(0.005)  # without the lock: others take tiles meanwhile
+        return 0
+
+    register("threads", note)
+    raw("threads", tf.ones(2**20))
+    assert len(threads) >= min(2, tf.config.threading.get_intra_op_parallelism_threads() or 2)
+
+
+def longest_pause(run):
+    """Of a thread that counts while `run` runs in another: as a share of the time that it takes."""
+    done, taken = threading.Event(), []
+
+    def work():
+        begin = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - begin)
+        done.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    longest, last = 0, time.perf_counter()
+    while not done.is_set():
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
+    thread.join()
+    return longest / taken[0]
+
+
+def test_the_interpreter_runs_meanwhile():
+    """A single tile of half a second, beside a callback that does hold the lock as long."""
+
+    def orbit(x):
+        for _ in range(20_000_000):
+            x = 3.5 * x * (1 - x)
+        return x
+
+    kernel = jit.elementwise(orbit)
+    step = tf.function(lambda x: kernel(x))
+    x = tf.fill([4], 0.3)
+    kernel.compiled(("float32",)), step.get_concrete_function(x)
+    assert longest_pause(lambda: step(x)) < 0.5
+    holding = ctypes.PyDLL(None).usleep  # a PyDLL keeps the lock
+    register("holding", lambda count, inputs, outputs: holding(500_000) * 0)
+    assert longest_pause(lambda: raw("holding", x)) > 0.5
+
+
+DEFINE = """
+kernel = jit.elementwise(lambda x: 3 * x + 1, gradient=lambda x, d: 3 * d, name="line")
+x = tf.constant([2.0])
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = kernel(x)
+assert float(y[0]) == 7 and float(tape.gradient(y, x)[0]) == 3
+"""
+IMPORT = """
+import sys, tensorflow as tf, fastgen.layers
+print("numba" in sys.modules)
+from fastgen import jit
+from fastgen.jit import compilation
+compilation._compile = None
+"""
+
+
+def test_a_second_process_finds_the_compiled_code(run_python, monkeypatch, tmp_path):
+    """And does not import Numba before it needs it."""
+    monkeypatch.setenv("FASTGEN_CACHE", str(tmp_path))
+    exec(DEFINE, {"jit": jit, "tf": tf})
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(files) == 2  # the kernel and its gradient
+    assert run_python(IMPORT + DEFINE) == "False\n"
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def test_damaged_files_are_compiled_anew(monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTGEN_CACHE", str(tmp_path))
+    x = tf.constant([1.0])
+
+    def kernel():
+        return jit.elementwise(lambda x: 11 * x + 2, name="damaged")
+
+    assert kernel()(x).numpy() == 13
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    for damage in (b"", whole[:100], whole[:-1], whole[:-9] + b"123456789"):
+        path.write_bytes(damage)
+        assert kernel()(x).numpy() == 13
+        digest, body = path.read_bytes().split(b"\n", 1)
+        assert hashlib.sha256(body).hexdigest().encode() == digest
+
+
+def test_where_nothing_can_be_kept(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FASTGEN_CACHE", str(tmp_path / "file" / "folder"))
+    assert jit.elementwise(lambda x: 13 * x, name="homeless")([1.0]).numpy() == 13
+
+
+def test_without_numba(run_python):
+    code = """
+import sys
+sys.modules["numba"] = None
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "numba" else real(name, *rest)
+import fastgen
+try:
+    fastgen.jit
+except ImportError as error:
+    print(error)
+"""
+    assert run_python(code) == "fastgen.jit needs Numba: pip install numba\n"
+
+
+def test_every_element_is_written():
+    x = tf.constant(np.arange(40_000.0, dtype="float32"))
+    np.testing.assert_array_equal(count_up(x, 1.0), np.arange(1, 40_001))
