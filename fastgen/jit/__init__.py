@@ -8,6 +8,7 @@ native.require_tensorflow("fastgen.jit")
 if importlib.util.find_spec("numba") is None:
     raise ImportError("fastgen.jit needs Numba: pip install numba")
 
+from fastgen.jit import math  # noqa: E402
 from fastgen.jit.elementwise import Elementwise, elementwise  # noqa: E402
 
-__all__ = ["Elementwise", "elementwise"]
+__all__ = ["Elementwise", "elementwise", "math"]
