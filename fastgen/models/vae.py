@@ -156,11 +156,11 @@ class VariationalAutoencoder(SavedSeeds, keras.Model):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model, as `keras.Model.fit` does.
 
-        Images in arrays train dense layers by `fastgen.ops.autoencoder_step`, many steps a call:
-        the losses are those of Keras' own steps, and so is the noise; the order of images is
-        another, and depends on the seed of the latent layer. What takes Keras' own steps, and why,
-        `fastgen.doctor(model)` says; so do datasets, weights of samples or classes, and
-        `steps_per_epoch`.
+        Images in arrays train dense layers, with dropout and Gaussian noise between them, by
+        `fastgen.ops.autoencoder_step`, many steps a call: the losses are those of Keras' own steps,
+        and so are the noise and the order of arrays, which depends on the seed of the latent layer.
+        What takes Keras' own steps, and why, `fastgen.doctor(model)` says; so do datasets, weights
+        of samples or classes, and `steps_per_epoch`.
 
         Args:
             x: Images `(n, *image_shape)`, or a dataset of batches of them or of pairs.

@@ -75,12 +75,25 @@ def variational_chain(model, encoder, latent, decoder):
     heads = [list(_path(encoder, x)) for x in (mean, log_var)]
     if [id(layer) for layer, _ in heads[0][:-1]] != [id(layer) for layer, _ in heads[1][:-1]]:
         raise NotDense(f"{encoder.name!r} has no layers that mean and log variance share")
+    reads = [_reads(layers[-1][0], x) for layers, x in zip(heads, (mean, log_var), strict=True)]
+    if reads[0] is None or reads[0] is not reads[1]:  # perhaps the same layers, called twice
+        for layer, _ in heads[0][:-1]:
+            if _corruption_of(layer) and not _shapes_only(layer):
+                raise NotDense(f"{layer.name!r} may draw for the mean and for the log variance")
     before, drawn = _chain(heads[0]), _dense(*heads[1][-1])
     for head in (before[-1], drawn):
         if head.activation != "linear" or head.transposed:
             raise NotDense(f"{encoder.name!r} has a mean or a log variance that is not linear")
     chain = [*before, drawn, *_chain(_layers(decoder))]
     return _checked(model, chain), len(before)
+
+
+def _reads(layer, output):
+    """The tensor of which a layer makes an output; None if a model around it does."""
+    history = output._keras_history
+    if history.operation is not layer:
+        return None
+    return layer._inbound_nodes[history.node_index].input_tensors[0]
 
 
 def _chain(layers):
@@ -90,7 +103,7 @@ def _chain(layers):
             continue
         found, activation = _corruption_of(layer), _activation_of(layer)
         if corruption and (found or activation):
-            raise NotDense(f"{layer.name!r} ({type(layer).__name__}) follows one that adds noise")
+            raise NotDense(f"{layer.name!r} ({type(layer).__name__}) follows dropout or noise")
         if found:
             corruption = found
         elif activation:

@@ -75,7 +75,7 @@ def train_gan(
         ("n_epochs", n_epochs, 0),
     ):
         count("train_gan", name, value, least)
-    model = _model(gan, seed)
+    model = _model(gan, codings_size, seed)
     if model.generator.input_shape[1:] != (codings_size,):
         raise ValueError(
             "train_gan: codings_size must be that of the generator's input, "
@@ -93,7 +93,7 @@ def train_gan(
     return model.fit(dataset, batch_size=batch_size, **how)
 
 
-def _model(gan, seed):
+def _model(gan, codings_size, seed):
     """The GAN to train."""
     if isinstance(gan, GAN):
         _check_compiled("gan", gan)
@@ -107,6 +107,13 @@ def _model(gan, seed):
             f"Received: {gan!r}"
         )
     generator, discriminator = layers
+    if all(
+        isinstance(layer, keras.Sequential) for layer in layers
+    ):  # of the third edition: no Input
+        if not generator.built:
+            generator.build((None, codings_size))
+        if not discriminator.built:
+            discriminator.build(generator.output_shape)
     for name, model in (("the discriminator", discriminator), ("gan", gan)):
         _check_compiled(name, model)
         _check_loss(name, model, discriminator)

@@ -125,7 +125,7 @@ def parity(
             which is `Sequential([generator, discriminator])`, both compiled as in the book, or has
             these networks and `generator_optimizer` and `discriminator_optimizer` as attributes; or
             a tuple `((generator, discriminator), (generator_optimizer, discriminator_optimizer))`.
-            A GAN takes `fastgen.ops.gan_step`, with one critic, no smoothed labels and
+            A GAN takes `fastgen.ops.gan_step`, with one critic, plain labels and
             `batch_norm="train"`.
         reference: the like of it, of stock layers. By default a copy of `model` with `Dense` for
             `FusedDense` and Keras' own optimizers. A GAN's takes stock operations, a VAE's

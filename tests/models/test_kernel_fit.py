@@ -169,6 +169,18 @@ def frozen():
     return vae
 
 
+def dropped_twice():
+    """One layer whose two calls drop different features for the mean and for the log variance."""
+    inputs, drop = keras.Input((4,)), keras.layers.Dropout(0.5)
+    mean, log_var = Dense(2)(drop(inputs)), Dense(2)(drop(inputs))
+    codings = fastgen.layers.GaussianLatent()([mean, log_var])
+    decoder = keras.Sequential([keras.Input((2,)), Dense(4, "sigmoid")])
+    encoder = keras.Model(inputs, [mean, log_var, codings])
+    vae = fastgen.models.VariationalAutoencoder(encoder, decoder)
+    vae.compile("sgd")
+    return vae
+
+
 def of_decoder(decoder, **how):
     model = Autoencoder(keras.Sequential([keras.Input((4,)), Dense(2)]), decoder)
     model.compile("sgd", **how)
@@ -196,6 +208,7 @@ STOCK = {
     "no kernel for the optimizer Lion": lambda: compiled_by(keras.optimizers.Lion()),
     "moving averages": lambda: compiled_by(keras.optimizers.SGD(use_ema=True)),
     "some layers are frozen": frozen,
+    "may draw for the mean and for the log variance": dropped_twice,
     "does not end in a sigmoid": lambda: own_model_compiled("linear"),
     "no kernel for the loss 'binary_crossentropy'": clipped,
     "no kernel for the loss 'mean_absolute_error'": lambda: plain("mae"),

@@ -113,8 +113,14 @@ def twice():
         (lambda: sequential(L.Dense(2), L.Dropout(0.5)), "Dropout.* at the end"),
         (lambda: sequential(L.Dropout(1.0), L.Dense(2)), "Dropout"),
         (lambda: sequential(L.Dropout(0.5, noise_shape=(None, 1)), L.Dense(2)), "Dropout"),
-        (lambda: sequential(L.Dropout(0.5), L.GaussianNoise(1.0), L.Dense(2)), "follows one that"),
-        (lambda: sequential(L.Dense(2), L.Dropout(0.5), L.ReLU(), L.Dense(2)), "follows one that"),
+        (
+            lambda: sequential(L.Dropout(0.5), L.GaussianNoise(1.0), L.Dense(2)),
+            "follows dropout or noise",
+        ),
+        (
+            lambda: sequential(L.Dense(2), L.Dropout(0.5), L.ReLU(), L.Dense(2)),
+            "follows dropout or noise",
+        ),
         (lambda: sequential(L.Dropout(0.5, dtype="float64"), L.Dense(2)), "float32, float64"),
         (lambda: sequential(L.Dropout(0.5, dtype="mixed_float16"), L.Dense(2)), "Dropout"),
         (lambda: sequential(OwnCorruption("dropout", 0.5), L.Dense(2)), "OwnCorruption"),

@@ -62,6 +62,22 @@ def test_the_loop_of_the_third_edition_never_trains_its_discriminator():
     assert all(moved(stock.layers[1], before))
 
 
+def test_networks_without_an_input():
+    """As the third edition writes them: nothing is built before train_gan."""
+    gan, bare = book_networks(), keras.Sequential()
+    for part in networks():
+        layers = [type(layer).from_config(layer.get_config()) for layer in part.layers]
+        bare.add(keras.Sequential(layers))
+    for model in (bare.layers[1], bare):
+        model.compile("rmsprop", "binary_crossentropy")
+    assert not any(part.built for part in bare.layers)
+    for model in (gan, bare):
+        fastgen.train_gan(model, dataset(), BATCH, CODINGS, 1, seed=1, verbose=0)
+    for a, b in zip(gan.layers, bare.layers, strict=True):
+        for v, w in zip(a.get_weights(), b.get_weights(), strict=True):
+            np.testing.assert_array_equal(v, w)
+
+
 @pytest.mark.parametrize("when", ["before compile", "after training"])
 def test_what_is_trainable_changes_nothing(when):
     found = []
