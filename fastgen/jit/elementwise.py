@@ -213,9 +213,15 @@ class Elementwise:
         name = self.__name__.replace(".", "_").strip("<>")
         return op(inputs=tensors, kernel=found.key, Out=found.outputs, name=name)
 
-    def backward(self, inputs, outputs, upstream):
-        """Gradients of the inputs, None for those that have none, from those of the outputs."""
-        wanted = tuple(x.dtype.name if x.dtype.is_floating else None for x in inputs)
+    def backward(self, inputs, outputs, upstream, unwanted=()):
+        """Gradients of the inputs from those of the outputs.
+
+        None for inputs that are not floating, and for those whose indices are among the unwanted.
+        """
+        wanted = tuple(
+            x.dtype.name if x.dtype.is_floating and i not in unwanted else None
+            for i, x in enumerate(inputs)
+        )
         if not any(wanted):
             return [None] * len(inputs)
         if self.gradient is None:
@@ -345,7 +351,8 @@ def _gradient(op, *upstream):
     key = op.get_attr("kernel").decode()
     if key not in _compiled:
         raise LookupError(f"{key}: its gradient needs the module that defines it")
-    return _compiled[key].kernel.backward(op.inputs, op.outputs, upstream)
+    unwanted = getattr(op, "skip_input_indices", None) or ()  # which a tape knows
+    return _compiled[key].kernel.backward(op.inputs, op.outputs, upstream, unwanted)
 
 
 def _all_iterations(pfor_input):

@@ -141,6 +141,17 @@ def test_gradient_of_one_output_of_several():
     assert tape.gradient(y, x).numpy().tolist() == [3, 3]
 
 
+def test_gradients_that_nobody_asks_for_are_not_computed():
+    kernel = jit.elementwise(lambda x, y: x * y, gradient=lambda x, y, d: (y * d, x * d))
+    x, y = tf.constant(2.0), tf.constant(3.0)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        z = kernel(x, y)
+    assert tape.gradient(z, x) == 3
+    (compiled,) = kernel.gradient._calls.values()
+    assert compiled.outputs == ["float32"]
+
+
 def test_check_gradient():
     mix.check_gradient([[1.0, -2.0]], [[0.5], [-3.0]], [2.0, 3.0])
     wrong = jit.elementwise(lambda x: x * x * x, gradient=lambda x, d: 3 * x * d, name="cube")

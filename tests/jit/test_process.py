@@ -94,10 +94,10 @@ def test_the_interpreter_runs_meanwhile():
     step = tf.function(lambda x: kernel(x))
     x = tf.fill([4], 0.3)
     kernel.compiled(("float32",)), step.get_concrete_function(x)
-    assert longest_pause(lambda: step(x)) < 0.5
+    assert longest_pause(lambda: step(x)) < 0.8
     holding = ctypes.PyDLL(None).usleep  # a PyDLL keeps the lock
     register("holding", lambda count, inputs, outputs: holding(500_000) * 0)
-    assert longest_pause(lambda: raw("holding", x)) > 0.5
+    assert longest_pause(lambda: raw("holding", x)) > 0.8
 
 
 DEFINE = """
