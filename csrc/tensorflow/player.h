@@ -9,7 +9,7 @@
 // P: prefix of the names. variables: kernels and biases, each once, those of the optimizer's slots in
 // the same order, all of the first kind, all of the second... kernels, biases: of each layer its
 // variable's place, a bias's -1 for none. slopes, corruptions, amounts: of each layer, see kernels/mlp.h;
-// seeds: of each pass, two words for each layer that corrupts, or none. log_variance: the layer of
+// seeds: of each pass, two words for each layer that corrupts. log_variance: the layer of
 // FG_LOG_VARIANCE, or -1. numbers: momentum or beta_1, rho or beta_2, epsilon, weight decay, where to
 // clip.
 #define FASTGEN_PLAYER(P)                                                      \
@@ -112,7 +112,7 @@ class PlayerInputs {
     if (amounts_->NumElements() != (int64_t)kernels_.size()) {
       return fault("amounts must be one a layer");
     }
-    if (seeds_->NumElements() && seeds_->NumElements() != passes * drawing_ * 2) {
+    if (seeds_->NumElements() != passes * drawing_ * 2) {
       return fault("seeds must be two a pass and layer that corrupts");
     }
     if (slot_count_ != count_ * (int)slot_places_.size() || (int)decayed_.size() != count_ ||

@@ -258,7 +258,10 @@ def _dense(layer, shape):
         raise NotDense(f"{layer.name!r} ({type(layer).__name__})")
     if not layer.built:
         raise NotDense(f"{layer.name!r} has not been built")
-    name, _ = activations.resolve(layer.name, layer.activation)
+    function, slope = layer.activation, LEAKY_SLOPE
+    if isinstance(function, keras.Layer) and function.compute_dtype == layer.compute_dtype:
+        function, slope = _activation_of(function) or (function, slope)
+    name, _ = activations.resolve(layer.name, function)
     if name is None:
         raise NotDense(f"{layer.name!r}: no kernel for its activation")
     extras = ("kernel_regularizer", "bias_regularizer")
@@ -272,4 +275,4 @@ def _dense(layer, shape):
         raise NotDense(f"{layer.name!r} takes inputs of rank {len(shape)}")
     if not isinstance(layer.kernel, keras.Variable):
         raise NotDense(f"{layer.name!r} has a kernel that is no variable")
-    return Dense(layer.kernel, layer.bias, name, fused == ("dense_transpose",))
+    return Dense(layer.kernel, layer.bias, name, fused == ("dense_transpose",), slope)

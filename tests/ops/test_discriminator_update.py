@@ -163,7 +163,7 @@ def test_loss_that_is_not_finite_in_xla():
 def test_a_product_of_momenta_that_is_no_real_number(fused):
     model, optimizer, _, _ = setting(optimizer=keras.optimizers.Nadam)
     player = players.Player("discriminator_update", model, optimizer)
-    arguments = player.arguments("discriminator", 1)
+    arguments = player.arguments("discriminator", 1, player.corruption_seeds(1))
     before = gan.state([model], [optimizer])
     values = gan.copies(before)
     count, images = tf.Variable(1, dtype="int64"), tf.zeros((3, 9))

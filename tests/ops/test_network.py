@@ -54,9 +54,9 @@ def test_chains(make, activations):
 
 def test_slopes_of_leaky_relu():
     layers = [L.Dense(2, "leaky_relu"), L.Dense(2), L.LeakyReLU(), L.Dense(2), L.ReLU(None, 0.1)]
-    chain = network.dense_chain(sequential(*layers))
-    assert [layer.activation for layer in chain] == ["leaky_relu"] * 3
-    assert [layer.slope for layer in chain] == [0.2, 0.3, 0.1]
+    chain = network.dense_chain(sequential(*layers, L.Dense(2, activation=L.LeakyReLU(0.4))))
+    assert [layer.activation for layer in chain] == ["leaky_relu"] * 4
+    assert [layer.slope for layer in chain] == [0.2, 0.3, 0.1, 0.4]
 
 
 def test_what_inputs_go_through():
@@ -128,6 +128,8 @@ def twice():
         (lambda: sequential(L.Dense(2), L.LeakyReLU(1.5)), "LeakyReLU"),
         (lambda: sequential(L.Dense(2), L.ReLU(max_value=6.0)), "ReLU"),
         (lambda: sequential(L.Dense(2, "softmax")), "no kernel for its activation"),
+        (lambda: sequential(L.Dense(2, L.PReLU())), "no kernel for its activation"),
+        (lambda: sequential(L.Dense(2, L.ReLU(dtype="float64"))), "no kernel for its activation"),
         (lambda: sequential(L.Dense(2, "relu"), L.ReLU()), "no activation of a dense layer"),
         (lambda: sequential(L.ReLU(), L.Dense(2)), "no activation of a dense layer"),
         (lambda: sequential(L.Dense(2, kernel_regularizer="l2")), "has a kernel_regularizer"),
