@@ -113,7 +113,7 @@ def raw(monkeypatch, fused):
         ({"generator_learning_rates": tf.ones([2], tf.float64)}, "learning_rates must be one"),
         ({"generator_numbers": tf.ones([2], tf.float64)}, "numbers must be 5"),
         ({"generator_kernels": [0, 9]}, "kernels must be matrices"),
-        ({"generator_kernels": [0]}, "must be as many"),
+        ({"generator_kernels": [0]}, "what is said of the layers must be of all"),
         ({"generator_biases": [1, 0]}, "a bias must have a number for every unit"),
         ({"discriminator_decayed": [True]}, "a slot of each kind and a decayed"),
         ({"discriminator_slot_places": [0, 3]}, "slots must have"),
