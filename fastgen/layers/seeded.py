@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from fastgen.ops.noise import drawn_seeds
+from fastgen.ops.noise import layer_seeds
 
 
 class Seeded(keras.layers.Layer):
@@ -34,4 +34,4 @@ class Seeded(keras.layers.Layer):
 
     def draw_seeds(self, count):
         """Seeds as if drawn one by one, `(count, 2)`, where there is one replica."""
-        return drawn_seeds(self.seed_generator, count)
+        return layer_seeds(self.seed_generator, count)

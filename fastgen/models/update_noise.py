@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from fastgen.ops.noise import standard_uniform
+from fastgen.ops.noise import next_states, standard_uniform
 
 
 def draw_seeds(generator, steps, updates):
@@ -16,15 +16,13 @@ def draw_seeds(generator, steps, updates):
     Returns:
         `(steps, updates, 2)` int64 tensor.
     """
-    count = steps * updates
-    seed, drawn = tf.unstack(generator.state.value * 1)
-    generator.state.assign_add([0, count])
+    seeds = next_states(generator, steps * updates)
     replica = tf.distribute.get_replica_context()
     if replica is not None and replica.num_replicas_in_sync > 1:
         # Keras gives every replica the same state: the high half of a word tells them apart.
-        seed += tf.cast(replica.replica_id_in_sync_group, tf.int64) * 2**32
-    numbers = drawn + tf.range(count, dtype=tf.int64)
-    return tf.reshape(tf.stack([tf.fill([count], seed), numbers], axis=1), (steps, updates, 2))
+        number = tf.cast(replica.replica_id_in_sync_group, tf.int64)
+        seeds += tf.stack([number * 2**32, 0])
+    return tf.reshape(seeds, (steps, updates, 2))
 
 
 def targets(rows, seeds, smoothing, noise):

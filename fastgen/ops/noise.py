@@ -17,16 +17,17 @@ def standard_uniform(shape, seed, dtype):
     return tf.random.stateless_uniform(shape, seed, dtype=dtype)
 
 
-def drawn_seeds(generator, count):
-    """The next seeds of a `keras.random.SeedGenerator`, `(count, 2)`, as if drawn one by one.
-
-    Where there is one replica.
-    """
+def next_states(generator, count):
+    """What the next draws of a `keras.random.SeedGenerator` are, `(count, 2)` int64."""
     seed, drawn = tf.unstack(generator.state.value * 1)
     generator.state.assign_add([0, count])
     numbers = drawn + tf.range(count, dtype=drawn.dtype)
-    seeds = tf.stack([tf.fill([count], seed), numbers], axis=1)
-    return tf.math.floormod(seeds, tf.int32.max - 1)
+    return tf.stack([tf.fill([count], seed), numbers], axis=1)
+
+
+def layer_seeds(generator, count):
+    """The seeds that a layer makes of its next draws, where there is one replica."""
+    return tf.math.floormod(next_states(generator, count), tf.int32.max - 1)
 
 
 def _fold_high_halves(seed):

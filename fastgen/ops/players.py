@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from fastgen import dispatch
 from fastgen.ops import network, optimizer_rules
-from fastgen.ops.noise import drawn_seeds
+from fastgen.ops.noise import layer_seeds
 
 
 class Player:
@@ -85,7 +85,7 @@ class Player:
         drawn = {}
         for generator in {id(g): g for g in generators}.values():
             count = sum(g is generator for g in generators)  # layers that share one draw in turn
-            seeds = drawn_seeds(generator, passes * count)
+            seeds = layer_seeds(generator, passes * count)
             drawn[id(generator)] = tf.unstack(tf.reshape(seeds, [passes, count, 2]), axis=1)
         columns = [drawn[id(g)].pop(0) for g in generators]
         return tf.cast(tf.stack(columns, 1), tf.int64) if columns else tf.zeros([0], tf.int64)

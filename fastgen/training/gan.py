@@ -107,9 +107,8 @@ def _model(gan, codings_size, seed):
             f"Received: {gan!r}"
         )
     generator, discriminator = layers
-    if all(
-        isinstance(layer, keras.Sequential) for layer in layers
-    ):  # of the third edition: no Input
+    # The third edition writes them without keras.Input.
+    if all(isinstance(layer, keras.Sequential) for layer in layers):
         if not generator.built:
             generator.build((None, codings_size))
         if not discriminator.built:
