@@ -17,7 +17,8 @@ SOURCES = (".py", ".cc", ".h", ".cu")
 ROOMS = """
     cache native
     core data dispatch interrupt
-    jit ops
+    ops
+    jit
     diagnosis
     layers losses optimizers regularizers
     conversion models

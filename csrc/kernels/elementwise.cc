@@ -19,6 +19,7 @@ struct ElementwiseCall {
   const int64_t* dims;
   int inputs, outputs;
   const fg_elementwise_array* arrays;
+  const int64_t* seed;
 };
 
 // Elements [first, first + size) of a repeated array, one after the other.
@@ -107,6 +108,11 @@ FG_INLINE int32_t elementwise_tile(const ElementwiseCall& call, int64_t first, i
   for (int i = 0; i < call.inputs; ++i) {
     inputs[i] = input_tile(call, call.arrays[i], first, size, tiles[i]);
   }
+  fg_place place;
+  if (call.seed) {
+    place = {{call.seed[0], call.seed[1]}, first};
+    inputs[call.inputs] = &place;
+  }
   const fg_elementwise_array* const out = call.arrays + call.inputs;
   for (int i = 0; i < call.outputs; ++i) {
     outputs[i] = is_narrow(out[i]) ? tiles[call.inputs + i] : at(out[i], first);
@@ -121,7 +127,8 @@ FG_INLINE int32_t elementwise_tile(const ElementwiseCall& call, int64_t first, i
 }
 
 int elementwise(const fg_threads* threads, const char* name, fg_elementwise_function f, int rank,
-                const int64_t* dims, int inputs, int outputs, const fg_elementwise_array* arrays) {
+                const int64_t* dims, int inputs, int outputs, const fg_elementwise_array* arrays,
+                const int64_t* seed) {
   if (inputs < 1 || outputs < 1 || inputs + outputs > FG_ELEMENTWISE_MOST_ARRAYS ||
       rank > FG_ELEMENTWISE_MOST_AXES) {
     return fail(FG_INVALID_ARGUMENT,
@@ -129,7 +136,7 @@ int elementwise(const fg_threads* threads, const char* name, fg_elementwise_func
                 "Received: inputs=%d, outputs=%d, rank=%d",
                 name, FG_ELEMENTWISE_MOST_ARRAYS, FG_ELEMENTWISE_MOST_AXES, inputs, outputs, rank);
   }
-  const ElementwiseCall call = {f, rank, dims, inputs, outputs, arrays};
+  const ElementwiseCall call = {f, rank, dims, inputs, outputs, arrays, seed};
   int64_t size = 1;
   for (int axis = 0; axis < rank; ++axis) size *= dims[axis];
   bool in_place = true;
@@ -154,5 +161,6 @@ int elementwise(const fg_threads* threads, const char* name, fg_elementwise_func
 
 FASTGEN_EXPORT(int, elementwise,
                (const fg_threads* threads, const char* name, fg_elementwise_function f, int rank,
-                const int64_t* dims, int inputs, int outputs, const fg_elementwise_array* arrays),
-               (threads, name, f, rank, dims, inputs, outputs, arrays))
+                const int64_t* dims, int inputs, int outputs, const fg_elementwise_array* arrays,
+                const int64_t* seed),
+               (threads, name, f, rank, dims, inputs, outputs, arrays, seed))

@@ -14,9 +14,15 @@
 extern "C" {
 #endif
 
-// Computes count elements of contiguous arrays; 0 if it could.
+// Computes count elements of contiguous arrays; 0 if it could. With noise, an fg_place of the first
+// element follows the inputs.
 typedef int32_t (*fg_elementwise_function)(int64_t count, const void* const* inputs,
                                            void* const* outputs);
+
+// An element of the noise of a seed.
+typedef struct fg_place {
+  int64_t seed[2], index;
+} fg_place;
 
 typedef struct fg_elementwise_array {
   void* data;              // inputs are read alone
@@ -28,10 +34,11 @@ typedef struct fg_elementwise_array {
 #define FG_ELEMENTWISE_MOST_ARRAYS 16
 #define FG_ELEMENTWISE_MOST_AXES 254
 
-// arrays: the inputs, then the outputs. name: of the function, for messages.
+// arrays: the inputs, then the outputs. name: of the function, for messages. seed: of its noise, or
+// NULL.
 FG_API int fg_elementwise(const fg_threads* threads, const char* name, fg_elementwise_function f,
                           int rank, const int64_t* dims, int inputs, int outputs,
-                          const fg_elementwise_array* arrays);
+                          const fg_elementwise_array* arrays, const int64_t* seed);
 
 #ifdef __cplusplus
 }

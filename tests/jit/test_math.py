@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastgen import jit
-from fastgen.jit import math
+from fastgen.jit import loops, math
 from tests.core.reference import TWO_PI
 from tests.core.test_vector_math import every_exponent, ulps
 
@@ -115,7 +115,7 @@ def test_half_and_whole_numbers():
 @dtypes
 @names
 def test_becomes_vectors_without_calls(name, dtype):
-    text = KERNELS[name].compiled((dtype,)).machine.library.get_llvm_str()
+    text = KERNELS[name].compiled(loops.Scalars((dtype,))).machine.library.get_llvm_str()
     lanes = {"float32": r"<(4|8|16) x float>", "float64": r"<(2|4|8) x double>"}[dtype]
     assert re.search(rf"call {lanes} @llvm\.fma\.v", text)
     called = set(re.findall(r"call [^@]*(?:float|double)>? @([\w.]+)\(", text))

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from fastgen import jit, native
-from fastgen.jit.elementwise import _register_function
+from fastgen.jit.compiled_op import register_function
+from fastgen.jit.loops import Scalars
 from tests.jit.kernels import count_up
 
 FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -18,14 +19,14 @@ KEPT = []  # what is registered lives as long as the process
 
 
 def raw(key, *inputs, out=("float32",)):
-    return native.load_ops().fastgen_elementwise(inputs=inputs, kernel=key, Out=list(out))
+    return native.load_ops().fastgen_elementwise(inputs=inputs, seed=[], kernel=key, Out=list(out))
 
 
 def register(key, body):
     """A function in Python in the place of compiled code."""
     KEPT.append(FUNCTION(body))
     numbers = (ctypes.c_int * 2)(tf.float32.as_datatype_enum, tf.float32.as_datatype_enum)
-    _register_function()(key.encode(), key.encode(), KEPT[-1], 1, 1, numbers)
+    register_function()(key.encode(), key.encode(), KEPT[-1], 1, 1, numbers)
 
 
 def test_unknown_key():
@@ -34,7 +35,7 @@ def test_unknown_key():
 
 
 def test_dtypes_that_it_was_not_compiled_for():
-    key = count_up.compiled(("float32", "float32")).key
+    key = count_up.compiled(Scalars(("float32", "float32"))).key
     with pytest.raises(tf.errors.InvalidArgumentError, match="count_up: compiled for float, float"):
         raw(key, tf.ones(3, tf.float64), tf.ones(3, tf.float64))
     with pytest.raises(tf.errors.InvalidArgumentError, match="count_up: compiled for float, float"):
@@ -93,7 +94,7 @@ def test_the_interpreter_runs_meanwhile():
     kernel = jit.elementwise(orbit)
     step = tf.function(lambda x: kernel(x))
     x = tf.fill([4], 0.3)
-    kernel.compiled(("float32",)), step.get_concrete_function(x)
+    kernel.compiled(Scalars(("float32",))), step.get_concrete_function(x)
     assert longest_pause(lambda: step(x)) < 0.8
     holding = ctypes.PyDLL(None).usleep  # a PyDLL keeps the lock
     register("holding", lambda count, inputs, outputs: holding(500_000) * 0)

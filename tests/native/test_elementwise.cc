@@ -32,7 +32,7 @@ void check_sum(fg_dtype dtype, int64_t rows, int64_t cols, int64_t row, int64_t 
                                          {b.data(), strides, bytes, dtype},
                                          {y.data(), nullptr, bytes, dtype},
                                          {z.data(), nullptr, bytes, dtype}};
-  CHECK(!fg_elementwise(fg_pool(), "sum", twice_plus, 2, dims, 2, 2, arrays));
+  CHECK(!fg_elementwise(fg_pool(), "sum", twice_plus, 2, dims, 2, 2, arrays, nullptr));
   for (int64_t i = 0; i < size; ++i) {
     const int64_t from = i / cols * row + i % cols * col;
     CHECK(get(dtype, y.data(), i) == 2 * (i % 7) + from % 11);
@@ -64,10 +64,10 @@ TEST(elementwise_hands_on_a_status) {
   Exact x(400000), y(400000);
   const fg_elementwise_array arrays[] = {{x.data(), nullptr, 4, FG_FLOAT32},
                                          {y.data(), nullptr, 4, FG_FLOAT32}};
-  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 1, 1, arrays) == FG_INTERNAL);
+  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 1, 1, arrays, nullptr) == FG_INTERNAL);
   CHECK(std::string(fg_last_error()) == "f: the function returned status 5");
-  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 1, 0, arrays) == FG_INVALID_ARGUMENT);
-  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 17, 1, arrays) == FG_INVALID_ARGUMENT);
+  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 1, 0, arrays, nullptr) == FG_INVALID_ARGUMENT);
+  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 17, 1, arrays, nullptr) == FG_INVALID_ARGUMENT);
 }
 
 }  // namespace native

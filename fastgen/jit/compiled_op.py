@@ -1,0 +1,277 @@
+"""What all of a user's kernels share: tensors, paths, keys of compiled code, gradients."""
+
+import ctypes
+import functools
+import hashlib
+import inspect
+import os
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from fastgen import dispatch, native
+from fastgen.jit import compilation, noise, source
+from fastgen.ops import arguments
+from fastgen.ops.noise import standard_normal, standard_uniform
+
+DTYPES = (
+    *dispatch.FLOATS,
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+MOST_ARRAYS = 16  # FG_ELEMENTWISE_MOST_ARRAYS of csrc/kernels/elementwise.h
+CLOSE = 1e-5  # what a gradient may differ by from differences in float64
+DRAWS = {"normal": standard_normal, "uniform": standard_uniform}
+
+
+class Compiled(NamedTuple):
+    """A kernel for some dtypes. `machine` must live as long as graphs may call it."""
+
+    kernel: "CompiledOp"
+    key: str
+    outputs: list
+    machine: compilation.Machine
+
+
+_compiled = {}  # key → Compiled
+_defined = {}  # address → CompiledOp
+
+
+class CompiledOp:
+    """A function that Numba compiles when it is first called, as a TensorFlow op."""
+
+    kind = None  # the stem of its op
+    decorator = None  # what users call to make one
+
+    def __init__(self, function, gradient, reference, fastmath, name, noise_kind):
+        name = name or getattr(function, "__name__", "kernel")
+        source.check(name, function)
+        if noise_kind not in (None, *noise.KINDS):
+            raise ValueError(
+                f"{name}: noise must be None or one of {noise.KINDS}. Received: {noise_kind!r}"
+            )
+        functools.update_wrapper(self, function)
+        if noise_kind:
+            self.__signature__ = _with_a_seed(inspect.signature(function))
+        self.__name__ = name
+        self.op = f"jit.{name}"
+        self.noise = noise_kind
+        self.arity = function.__code__.co_argcount - bool(noise_kind)
+        self.reference = reference
+        self.fastmath = fastmath
+        self.gradient = gradient
+        self._calls = {}
+        self._checked = set()  # which inputs were floating when debug mode looked
+        dispatch.USERS[self.op] = dispatch.Kernel(
+            DTYPES, ("CPU",), gradient is not None, op=self.kind
+        )
+
+    def define(self):
+        """Let saved models find the kernel under its address; returns it."""
+        _defined[self.address] = self
+        return self
+
+    @property
+    def address(self):
+        """Where the kernel is defined: what a saved model that has it for an activation holds."""
+        return f"{self.__module__}:{self.__qualname__}"
+
+    def get_config(self):
+        """What Keras writes into a model's file."""
+        return {"kernel": self.address}
+
+    @classmethod
+    def from_config(cls, config):
+        """The kernel that is defined at an address."""
+        address = config["kernel"]
+        if address not in _defined:
+            raise ValueError(
+                f"{cls.kind}: a model needs the kernel {address}: import its module first. "
+                f"Received: {sorted(_defined)}"
+            )
+        return _defined[address]
+
+    def __repr__(self):
+        return f"<fastgen.jit.{type(self).__name__} {self.__name__}>"
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, *inputs, seed=None):
+        """The outputs for tensors, arrays or numbers; plain numbers take the others' dtype."""
+        tensors, seed = self._tensors(inputs), self._seed(seed)
+        op = dispatch.fused_op(self.op, leading_dtype(tensors))
+        if op is None:
+            outputs = tf.nest.flatten(self._stock(tensors, seed))
+        else:
+            self._check_once(tensors)
+            outputs = self._run(op, tensors, seed)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _seed(self, seed):
+        """The seed as a list of int64 tensors: of one, where there is noise."""
+        if (seed is None) != (self.noise is None):
+            wants = "has no noise: takes no seed" if seed is not None else "has noise: needs seed="
+            raise ValueError(f"{self.__name__}: {wants}. Received: seed={seed!r}")
+        if seed is None:
+            return []
+        return [tf.cast(arguments.seed(self.__name__, seed), tf.int64)]
+
+    def _tensors(self, inputs):
+        if len(inputs) != self.arity:
+            raise ValueError(f"{self.__name__}: takes {self.arity} inputs. Received: {len(inputs)}")
+        typed = [tf.as_dtype(x.dtype) for x in inputs if hasattr(x, "dtype")]
+        hint = next((dtype for dtype in typed if dtype.is_floating), *typed[:1] or [tf.float32])
+        tensors = [tf.convert_to_tensor(x, None if hasattr(x, "dtype") else hint) for x in inputs]
+        for x in tensors:
+            if x.dtype.name not in DTYPES:
+                raise ValueError(
+                    f"{self.__name__}: inputs must be floating, whole numbers or bool. "
+                    f"Received: {[x.dtype.name for x in tensors]}"
+                )
+        return tensors
+
+    def _stock(self, tensors, seed):
+        if self.reference is None:
+            why = dispatch.choose(self.op, leading_dtype(tensors).name).why
+            raise RuntimeError(
+                f"{self.__name__}: stock ops are to run in its place ({why}), and it has none: "
+                f"give @{self.decorator} a reference="
+            )
+        with tf.name_scope(self.__name__.replace(".", "_")):
+            return self.reference(*tensors, *(self._draw(tensors, each) for each in seed))
+
+    def _draw(self, tensors, seed):
+        """The noise as a tensor, for the reference."""
+        dtype = tf.float64 if tf.float64 in [x.dtype for x in tensors] else tf.float32
+        return DRAWS[self.noise](self._noise_shape(tensors), seed, dtype)
+
+    def compiled(self, form):
+        """The kernel in this form, compiled if need be and registered with TensorFlow."""
+        found = self._calls.get(form)
+        if found is None:
+            given = self.__name__, self.__wrapped__, form, self.fastmath
+            key, machine = compilation.machine_code(*given)
+            arrays = len(form.inputs) + len(machine.outputs)
+            if arrays > MOST_ARRAYS - 2 * bool(self.noise):
+                raise source.Refusal(
+                    f"{self.__name__}: inputs and outputs are {MOST_ARRAYS} at most, two less with "
+                    f"noise. Received: {len(form.inputs)} and {len(machine.outputs)}"
+                )
+            key = f"{self.__name__}:{key[:16]}{self._gradients()[:16]}"
+            found = Compiled(self, key, machine.outputs, machine)
+            found = _compiled.setdefault(found.key, found)
+            _register(found, form.inputs)
+            self._calls[form] = found
+        return found
+
+    def _gradients(self):
+        """A hash of the gradient and its own: a kernel that is defined anew has another key."""
+        about = ""
+        if self.gradient is not None:
+            own = source.fingerprint(self.gradient.__name__, self.gradient.__wrapped__)
+            about = own + self.gradient._gradients()
+        return hashlib.sha256(about.encode()).hexdigest()
+
+    def backward(self, inputs, seed, outputs, upstream, unwanted=()):
+        """Gradients of the inputs from those of the outputs.
+
+        None for inputs that are not floating, and for those whose indices are among the unwanted.
+        """
+        wanted = tuple(
+            x.dtype.name if x.dtype.is_floating and i not in unwanted else None
+            for i, x in enumerate(inputs)
+        )
+        if not any(wanted):
+            return [None] * len(inputs)
+        if self.gradient is None:
+            raise LookupError(
+                f"{self.__name__}: has no gradient: give @{self.decorator} a gradient="
+            )
+        d_outputs = [
+            tf.zeros_like(y) if d is None else tf.convert_to_tensor(d)
+            for y, d in zip(outputs, upstream, strict=True)
+            if y.dtype.is_floating
+        ]
+        arity = len(inputs) + len(d_outputs)
+        if arity != self.gradient.arity:
+            raise ValueError(
+                f"{self.gradient.__name__}: must take the {len(inputs)} inputs and the gradients "
+                f"of {len(d_outputs)} floating outputs. Received: {self.gradient.arity} arguments"
+            )
+        op = dispatch.fused_op(self.gradient.op, leading_dtype(inputs))
+        if op is None:
+            op = getattr(native.load_ops(), f"fastgen_{self.gradient.kind}")
+        found = iter(self._gradients_of(op, inputs, seed, d_outputs, wanted))
+        return [
+            summed_to(x, next(found)) if dtype else None
+            for x, dtype in zip(inputs, wanted, strict=True)
+        ]
+
+    def _check_once(self, tensors):
+        """In debug mode, before a kernel first runs for these dtypes."""
+        floating = tuple(x.dtype.is_floating for x in tensors)
+        wanted = os.environ.get("FASTGEN_DEBUG") == "1" and self.gradient and any(floating)
+        if not wanted or floating in self._checked:
+            return
+        self._checked.add(floating)
+        with tf.init_scope():
+            self._check_somewhere(tensors)
+
+
+def _with_a_seed(signature):
+    """How a function is called that gets noise as its last argument."""
+    seed = inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY)
+    return signature.replace(parameters=[*[*signature.parameters.values()][:-1], seed])
+
+
+def leading_dtype(tensors):
+    """The dtype that the choice of a path goes by."""
+    return next((x.dtype for x in tensors if x.dtype.is_floating), tensors[0].dtype)
+
+
+def summed_to(x, gradient):
+    """The gradient of an input from that of what it was broadcast to."""
+    if x.shape.is_fully_defined() and x.shape == gradient.shape:
+        return gradient
+    shape = tf.shape(x)
+    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=shape, s1=tf.shape(gradient))
+    wide = tf.float32 if gradient.dtype.size == 2 else gradient.dtype
+    total = tf.cast(tf.reduce_sum(tf.cast(gradient, wide), axes), gradient.dtype)
+    return tf.reshape(total, shape)
+
+
+def op_name(name):
+    """The name of a kernel as one of a node in a graph."""
+    return name.replace(".", "_").strip("<>")
+
+
+@functools.cache
+def register_function():
+    """The C function through which graphs learn of compiled code."""
+    library = ctypes.CDLL(str(native.library_folder() / "libfastgen_tf.so"))
+    function = library.fg_compiled_register
+    function.restype = None
+    return function
+
+
+def _register(compiled, dtypes):
+    names = [*dtypes, *compiled.outputs]
+    numbers = [tf.as_dtype(name).as_datatype_enum for name in names]
+    register_function()(
+        compiled.key.encode(),
+        compiled.kernel.__name__.encode(),
+        ctypes.c_void_p(compiled.machine.address),
+        len(dtypes),
+        len(compiled.outputs),
+        (ctypes.c_int * len(numbers))(*numbers),
+    )
+
+
+@dispatch.on_device_of_op
+def gradient(op, *upstream):
+    """That of any op of compiled code, whose inputs are a kernel's and perhaps a seed."""
+    key = op.get_attr("kernel").decode()
+    if key not in _compiled:
+        raise LookupError(f"{key}: its gradient needs the module that defines it")
+    unwanted = getattr(op, "skip_input_indices", None) or ()  # which a tape knows
+    kernel = _compiled[key].kernel
+    inputs, seed = op.inputs[: kernel.arity], op.inputs[kernel.arity :]
+    return kernel.backward(inputs, seed, op.outputs, upstream, unwanted) + [None] * len(seed)
