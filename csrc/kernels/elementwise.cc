@@ -20,9 +20,20 @@ struct ElementwiseCall {
   int inputs, outputs;
   const fg_elementwise_array* arrays;
   const int64_t* seed;
+  int64_t periods[FG_ELEMENTWISE_MOST_ARRAYS];  // of the inputs
 };
 
-// Elements [first, first + size) of a repeated array, one after the other.
+// After how many elements an input begins anew, if a tile holds them; else 0.
+FG_INLINE int64_t period(const ElementwiseCall& call, const fg_elementwise_array& x) {
+  if (!x.strides) return 0;
+  int axis = 0;
+  while (axis < call.rank && x.strides[axis] == 0) ++axis;
+  int64_t size = 1;
+  for (; axis < call.rank; ++axis) size *= call.dims[axis];
+  return size <= kTile ? size : 0;
+}
+
+// Elements [first, first + size) of a repeated array; the first one follows the last.
 template <class Raw>
 FG_INLINE void gather(const ElementwiseCall& call, const fg_elementwise_array& x, int64_t first,
                       int64_t size, Raw* out) {
@@ -90,7 +101,7 @@ FG_INLINE const void* input_tile(const ElementwiseCall& call, const fg_elementwi
     gather_any(call, x, first, size, tile);
     return tile;
   }
-  alignas(64) uint16_t copy[kTile];
+  alignas(64) uint16_t copy[2 * kTile];
   const void* from = at(x, first);
   if (x.strides) gather(call, x, first, size, copy), from = copy;
   if (x.dtype == FG_FLOAT16) {
@@ -101,27 +112,40 @@ FG_INLINE const void* input_tile(const ElementwiseCall& call, const fg_elementwi
   return tile;
 }
 
-FG_INLINE int32_t elementwise_tile(const ElementwiseCall& call, int64_t first, int64_t size) {
-  alignas(64) char tiles[FG_ELEMENTWISE_MOST_ARRAYS][kTile * sizeof(double)];
+// Elements [first, end), step at a time. Of what has a period a tile more than that is copied at the
+// beginning, so that f can start anywhere in it: beside the same input without stride 0, swish of
+// 4096x256 by a row takes 1.10 -> 1.01 times as long.
+FG_INLINE int32_t elementwise_panel(const ElementwiseCall& call, int64_t first, int64_t end,
+                                    int64_t step) {
+  alignas(64) char tiles[FG_ELEMENTWISE_MOST_ARRAYS][2 * kTile * sizeof(double)];
   const void* inputs[FG_ELEMENTWISE_MOST_ARRAYS];
   void* outputs[FG_ELEMENTWISE_MOST_ARRAYS];
   for (int i = 0; i < call.inputs; ++i) {
-    inputs[i] = input_tile(call, call.arrays[i], first, size, tiles[i]);
+    const int64_t copied = call.periods[i] + least(step, end - first);
+    if (call.periods[i]) input_tile(call, call.arrays[i], 0, copied, tiles[i]);
   }
-  fg_place place;
-  if (call.seed) {
-    place = {{call.seed[0], call.seed[1]}, first};
-    inputs[call.inputs] = &place;
-  }
+  fg_place place = {};
+  if (call.seed) place.seed[0] = call.seed[0], place.seed[1] = call.seed[1];
+  if (call.seed) inputs[call.inputs] = &place;
   const fg_elementwise_array* const out = call.arrays + call.inputs;
-  for (int i = 0; i < call.outputs; ++i) {
-    outputs[i] = is_narrow(out[i]) ? tiles[call.inputs + i] : at(out[i], first);
-  }
-  if (const int32_t status = call.f(size, inputs, outputs)) return status;
-  for (int i = 0; i < call.outputs; ++i) {
-    const float* const wide = (const float*)outputs[i];
-    if (out[i].dtype == FG_FLOAT16) narrow_all(wide, size, (float16*)at(out[i], first));
-    if (out[i].dtype == FG_BFLOAT16) narrow_all(wide, size, (bfloat16*)at(out[i], first));
+  for (; first < end; first += step) {
+    const int64_t size = least(step, end - first);
+    place.index = first;
+    for (int i = 0; i < call.inputs; ++i) {
+      const fg_elementwise_array& x = call.arrays[i];
+      const int bytes = is_narrow(x) ? sizeof(float) : x.bytes;
+      inputs[i] = call.periods[i] ? tiles[i] + first % call.periods[i] * bytes
+                                  : input_tile(call, x, first, size, tiles[i]);
+    }
+    for (int i = 0; i < call.outputs; ++i) {
+      outputs[i] = is_narrow(out[i]) ? tiles[call.inputs + i] : at(out[i], first);
+    }
+    if (const int32_t status = call.f(size, inputs, outputs)) return status;
+    for (int i = 0; i < call.outputs; ++i) {
+      const float* const wide = (const float*)outputs[i];
+      if (out[i].dtype == FG_FLOAT16) narrow_all(wide, size, (float16*)at(out[i], first));
+      if (out[i].dtype == FG_BFLOAT16) narrow_all(wide, size, (bfloat16*)at(out[i], first));
+    }
   }
   return 0;
 }
@@ -136,7 +160,8 @@ int elementwise(const fg_threads* threads, const char* name, fg_elementwise_func
                 "Received: inputs=%d, outputs=%d, rank=%d",
                 name, FG_ELEMENTWISE_MOST_ARRAYS, FG_ELEMENTWISE_MOST_AXES, inputs, outputs, rank);
   }
-  const ElementwiseCall call = {f, rank, dims, inputs, outputs, arrays, seed};
+  ElementwiseCall call = {f, rank, dims, inputs, outputs, arrays, seed, {}};
+  for (int i = 0; i < inputs; ++i) call.periods[i] = period(call, arrays[i]);
   int64_t size = 1;
   for (int axis = 0; axis < rank; ++axis) size *= dims[axis];
   bool in_place = true;
@@ -146,11 +171,9 @@ int elementwise(const fg_threads* threads, const char* name, fg_elementwise_func
   const int64_t step = in_place ? kPanel : kTile;
   int32_t status = 0;
   parallel_for(threads, (size + kPanel - 1) / kPanel, kFunctionCycles * kPanel, [&](int64_t panel) {
-    const int64_t end = least(size, (panel + 1) * kPanel);
-    for (int64_t first = panel * kPanel; first < end; first += step) {
-      const int32_t failed = elementwise_tile(call, first, least(step, end - first));
-      if (failed) return __atomic_store_n(&status, failed, __ATOMIC_RELAXED);
-    }
+    const int64_t first = panel * kPanel, end = least(size, first + kPanel);
+    const int32_t failed = elementwise_panel(call, first, end, step);
+    if (failed) __atomic_store_n(&status, failed, __ATOMIC_RELAXED);
   });
   if (status) return fail(FG_INTERNAL, "%s: the function returned status %d", name, (int)status);
   return FG_OK;

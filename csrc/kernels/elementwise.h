@@ -5,7 +5,7 @@
 // Dtypes: elements of 1, 2, 4 or 8 bytes, which f sees as they are, but for float16 and bfloat16: float32 to f.
 // Error: f's; one rounding to nearest even where it is stored as float16 or bfloat16.
 // Edges: empty arrays call f not at all; data need be aligned to its elements only; what f returns, if not 0, is an error.
-// Bytes: each input and output once; inputs that are repeated or 16 bits wide go through tiles in L1.
+// Bytes: each input and output once; inputs that are repeated or 16 bits wide go through tiles in L1, those repeated within a tile once a panel.
 // Determinism: elementwise, whatever the threads. An output may be an input of its shape and size if it is the only output.
 #pragma once
 #include "core/abi.h"

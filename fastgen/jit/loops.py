@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastgen.jit import noise, source
+from fastgen.jit import emit, noise, source
 
 STORED_AS = {"bool": "uint8"}
 COMPUTED_AS = {"float16": "float32", "bfloat16": "float32"}
@@ -159,6 +159,7 @@ def _access(slot, arrays, dtype):
         return instruction
 
     def place(context, builder, array, index):
+        emit.in_widest_vectors(builder.function)
         pointer = context.get_value_type(stored).as_pointer()
         return builder.gep(builder.bitcast(array, pointer), [index])
 

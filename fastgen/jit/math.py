@@ -70,26 +70,36 @@ _COS = {
 }
 
 
-def _exp_of_parts(x):
-    """e^x = 2^n (1 + p): p, and n as a whole number."""
-    low, high = _LIMITS[x.kind]
-    x = x.of(low).where(x < low, x)
-    x = x.of(high).where(x > high, x)
-    rounding = x.of(x.layout.rounding)
+def _exp_of_parts(x, plus):
+    """e^x = 2^n (1 + p): p, and a whole number that ends in the bits of n + plus."""
+    rounding = x.of(x.layout.rounding + plus)
     shifted = x.fma(_LOG2_E, rounding)
     n = shifted - rounding
     upper, lower = _LN2[x.kind]
     r = n.fma(-lower, n.fma(-upper, x))
-    return (r * r).fma(r.polynomial(*_EXP[x.kind]), r), shifted.bits().minus(rounding.bits())
+    return (r * r).fma(r.polynomial(*_EXP[x.kind]), r), shifted.bits()
 
 
 def _exp(x):
-    p, n = _exp_of_parts(x)
-    return (p + 1.0).times_power_of_two(n)
+    low, high = _LIMITS[x.kind]
+    x = x.of(low).where(x < low, x)
+    x = x.of(high).where(x > high, x)
+    # n may be twice what a float's exponent holds: two powers.
+    p, n = _exp_of_parts(x, 2 * x.layout.bias)
+    half = n.shifted(-1)
+    return (p + 1.0) * half.power_of_two() * n.minus(half).power_of_two()
 
 
-def _minus_abs(x):
-    return -x.call("fabs")
+def _minus_abs(x, low):
+    x = -x.call("fabs")
+    return x.of(low).where(x < low, x)
+
+
+def _exp_of_minus_abs(x):
+    low, _ = _LIMITS[x.kind]
+    # 2^64 times what it is, which is never less than normal, so that the last product alone rounds.
+    p, n = _exp_of_parts(_minus_abs(x, low), x.layout.bias + 64)
+    return (p + 1.0) * n.power_of_two() * 2.0**-64
 
 
 def _log_of_parts(f, n):
@@ -159,7 +169,7 @@ def log1p(x):
 @function
 def sigmoid(x):
     """1 / (1 + e^-x) to 3 ULP."""
-    e = _exp(_minus_abs(x))
+    e = _exp_of_minus_abs(x)
     return e.where(x < 0.0, 1.0) / (e + 1.0)
 
 
@@ -167,15 +177,16 @@ def sigmoid(x):
 def softplus(x):
     """The logarithm of 1 + e^x to 3 ULP."""
     positive = x.of(0.0).where(x < 0.0, x)
-    return positive + _log1p_of_fraction(_exp(_minus_abs(x)))
+    return positive + _log1p_of_fraction(_exp_of_minus_abs(x))
 
 
 @function
 def tanh(x):
     """The hyperbolic tangent to 3 ULP."""
-    p, n = _exp_of_parts(_minus_abs(x) * 2.0)
-    # e^-2|x| - 1
-    d = p.times_power_of_two(n) + (x.of(1.0).times_power_of_two(n) - 1.0)
+    x2 = _minus_abs(x, -20.0) * 2.0  # beyond, the result is 1
+    p, n = _exp_of_parts(x2, x.layout.bias)
+    power = n.power_of_two()
+    d = p.fma(power, power - 1.0)  # e^-2|x| - 1
     return (-d / (d + 2.0)).call("copysign", x)
 
 

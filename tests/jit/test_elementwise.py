@@ -54,6 +54,14 @@ def test_sizes(fused, dtype, size):
     assert_close(tf.cast(mix(*inputs), "float64"), in_float64(inputs), dtype)
 
 
+@pytest.mark.parametrize("cols", [1, 37, 1023, 1024, 1025])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_rows_and_columns_that_are_repeated(fused, dtype, cols):
+    """Tiles and panels begin anywhere in a row."""
+    inputs = three(dtype, [(40_000 // cols, cols), (cols,), (40_000 // cols, 1)])
+    assert_close(tf.cast(mix(*inputs), "float64"), in_float64(inputs), dtype)
+
+
 @settings(max_examples=40)
 @given(
     hnp.mutually_broadcastable_shapes(num_shapes=3, min_dims=0, max_dims=5, min_side=0, max_side=7),
