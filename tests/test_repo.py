@@ -53,7 +53,7 @@ OPS = sorted(
 
 
 # Ops of functions that users compile: fastgen.jit is their front.
-COMPILED_BY_USERS = {"elementwise"}
+COMPILED_BY_USERS = {"array_kernel", "elementwise"}
 
 
 def read(path):

@@ -9,6 +9,7 @@ if importlib.util.find_spec("numba") is None:
     raise ImportError("fastgen.jit needs Numba: pip install numba")
 
 from fastgen.jit import math  # noqa: E402
+from fastgen.jit.array_kernel import ArrayKernel, kernel  # noqa: E402
 from fastgen.jit.elementwise import Elementwise, elementwise  # noqa: E402
 
-__all__ = ["Elementwise", "elementwise", "math"]
+__all__ = ["ArrayKernel", "Elementwise", "elementwise", "kernel", "math"]

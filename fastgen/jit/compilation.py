@@ -86,10 +86,11 @@ def _save(path, machine):
 
 
 def _compile(name, function, form, fastmath):
-    jit = numba.njit(fastmath=fastmath, **OPTIONS)
+    options = {**OPTIONS, "fastmath": fastmath}
     floats = {dtype for dtype in form.computed if dtype.startswith("float")}
     try:
-        inner = jit(source.compilable(function, floats == {"float32"}, jit))
+        plain = source.compilable(function, floats == {"float32"}, numba.njit(**options))
+        inner = form.jitted(plain, options)
         inner.compile(form.arguments)
         outputs, entry = form.entry(name, inner)
         # Inlined, or what could not raise leaves the code that would tell Python.

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import inspect
 import os
+import re
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -20,6 +21,7 @@ DTYPES = (
 )
 MOST_ARRAYS = 16  # FG_ELEMENTWISE_MOST_ARRAYS of csrc/kernels/elementwise.h
 CLOSE = 1e-5  # what a gradient may differ by from differences in float64
+SEED = (1, 2)  # of the noise in checks
 DRAWS = {"normal": standard_normal, "uniform": standard_uniform}
 
 
@@ -42,20 +44,17 @@ class CompiledOp:
     kind = None  # the stem of its op
     decorator = None  # what users call to make one
 
-    def __init__(self, function, gradient, reference, fastmath, name, noise_kind):
-        name = name or getattr(function, "__name__", "kernel")
-        source.check(name, function)
+    def __init__(self, name, function, arity, gradient, reference, fastmath, noise_kind):
         if noise_kind not in (None, *noise.KINDS):
             raise ValueError(
                 f"{name}: noise must be None or one of {noise.KINDS}. Received: {noise_kind!r}"
             )
         functools.update_wrapper(self, function)
-        if noise_kind:
-            self.__signature__ = _with_a_seed(inspect.signature(function))
+        self.__signature__ = _of_calls(function, arity, noise_kind)
         self.__name__ = name
         self.op = f"jit.{name}"
         self.noise = noise_kind
-        self.arity = function.__code__.co_argcount - bool(noise_kind)
+        self.arity = arity
         self.reference = reference
         self.fastmath = fastmath
         self.gradient = gradient
@@ -119,7 +118,7 @@ class CompiledOp:
             raise ValueError(f"{self.__name__}: takes {self.arity} inputs. Received: {len(inputs)}")
         typed = [tf.as_dtype(x.dtype) for x in inputs if hasattr(x, "dtype")]
         hint = next((dtype for dtype in typed if dtype.is_floating), *typed[:1] or [tf.float32])
-        tensors = [tf.convert_to_tensor(x, None if hasattr(x, "dtype") else hint) for x in inputs]
+        tensors = [tf.convert_to_tensor(x, dtype_hint=hint) for x in inputs]
         for x in tensors:
             if x.dtype.name not in DTYPES:
                 raise ValueError(
@@ -135,7 +134,7 @@ class CompiledOp:
                 f"{self.__name__}: stock ops are to run in its place ({why}), and it has none: "
                 f"give @{self.decorator} a reference="
             )
-        with tf.name_scope(self.__name__.replace(".", "_")):
+        with tf.name_scope(op_name(self.__name__)):
             return self.reference(*tensors, *(self._draw(tensors, each) for each in seed))
 
     def _draw(self, tensors, seed):
@@ -216,10 +215,18 @@ class CompiledOp:
             self._check_somewhere(tensors)
 
 
-def _with_a_seed(signature):
-    """How a function is called that gets noise as its last argument."""
+def named(name, function):
+    """The name of a kernel of a function that may be one."""
+    name = name or getattr(function, "__name__", "kernel")
+    source.check(name, function)
+    return name
+
+
+def _of_calls(function, arity, noise_kind):
+    """How a kernel of the function is called: tf.function asks."""
+    inputs = list(inspect.signature(function).parameters.values())[:arity]
     seed = inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY)
-    return signature.replace(parameters=[*[*signature.parameters.values()][:-1], seed])
+    return inspect.Signature([*inputs, seed] if noise_kind else inputs)
 
 
 def leading_dtype(tensors):
@@ -240,7 +247,7 @@ def summed_to(x, gradient):
 
 def op_name(name):
     """The name of a kernel as one of a node in a graph."""
-    return name.replace(".", "_").strip("<>")
+    return re.sub(r"\W", "_", name).strip("_") or "kernel"
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from fastgen import native
 from fastgen.jit import compiled_op, loops
-from fastgen.jit.compiled_op import CLOSE, CompiledOp
+from fastgen.jit.compiled_op import CLOSE, SEED, CompiledOp
 
 try:
     from tensorflow.python.ops.parallel_for import pfor
@@ -17,7 +17,6 @@ except ImportError:
 
 STEP = 1e-5  # of central differences in float64
 POINTS = 64  # that debug mode looks at
-SEED = (1, 2)  # of the noise in checks
 
 
 def elementwise(
@@ -91,7 +90,9 @@ class Elementwise(CompiledOp):
     def __init__(
         self, function, gradient=None, reference=None, fastmath=False, name=None, noise=None
     ):
-        super().__init__(function, gradient, reference, fastmath, name, noise)
+        name = compiled_op.named(name, function)
+        arity = function.__code__.co_argcount - bool(noise)
+        super().__init__(name, function, arity, gradient, reference, fastmath, noise)
         if gradient is not None and not isinstance(gradient, Elementwise):
             own = f"{self.__name__}.gradient"
             self.gradient = Elementwise(gradient, fastmath=fastmath, name=own, noise=noise)

@@ -10,6 +10,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+# Numba adds the flags of fastmath= to instructions without any, and what follows is exact where its
+# order is kept: each gets a flag that means nothing to it.
+_EXACT = {"fadd": "arcp", "fsub": "arcp", "fmul": "arcp", "fdiv": "contract"}
+
 
 class Layout(NamedTuple):
     """How a float is made up."""
@@ -51,7 +55,9 @@ class Number:
         return self.make(ir.Constant(self.value.type, x))
 
     def _both(self, instruction, x):
-        return self.make(getattr(self.builder, instruction)(self.value, self.of(x).value))
+        flags = (_EXACT[instruction],) if instruction in _EXACT else ()
+        result = getattr(self.builder, instruction)(self.value, self.of(x).value, flags=flags)
+        return self.make(result)
 
     def __add__(self, x):
         return self._both("fadd", x)
@@ -69,7 +75,8 @@ class Number:
         return self.make(self.builder.fneg(self.value))
 
     def _compared(self, sign, x):
-        return self.make(self.builder.fcmp_ordered(sign, self.value, self.of(x).value))
+        holds = self.builder.fcmp_ordered(sign, self.value, self.of(x).value, flags=("arcp",))
+        return self.make(holds)
 
     def __lt__(self, x):
         return self._compared("<", x)

@@ -6,6 +6,7 @@ outputs may be None, for what nobody wants.
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -36,6 +37,10 @@ class Scalars(NamedTuple):
     def noise_dtype(self):
         """That of the noise."""
         return "float64" if "float64" in self.inputs else "float32"
+
+    def jitted(self, function, options):
+        """The function for Numba."""
+        return numba.njit(**options)(function)
 
     @property
     def arguments(self):

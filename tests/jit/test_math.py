@@ -93,6 +93,14 @@ def test_edges(name, dtype):
     np.testing.assert_allclose(y, np.array(expected, dtype), rtol=4 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("name", ["exp", "log", "log1p"])
+def test_fastmath_of_a_kernel_leaves_it_exact(name):
+    fast = jit.elementwise(KERNELS[name].__wrapped__, fastmath=True, name=f"fast_{name}")
+    x, _ = points(name, "float32")
+    y = KERNELS[name](x).numpy()
+    np.testing.assert_array_equal(fast(x).numpy()[np.isfinite(y)], y[np.isfinite(y)])
+
+
 @dtypes
 def test_small_numbers(dtype):
     """Those that are less than normal, and the sign of 0."""
