@@ -39,9 +39,18 @@ struct Signature {
   }
 };
 
+// How much of an axis is one row, where it is cut: so many elements, and of several columns no more
+// than leave a plain sum exact to some thousand roundings.
+int64_t cut_size(int64_t columns) {
+  constexpr int64_t kElements = 1 << 14, kMostRows = 1 << 10;
+  if (columns <= 1) return kElements;
+  return std::max<int64_t>(1, std::min(kMostRows, kElements / columns));
+}
+
 absl::Status infer_shapes(InferenceContext* c) {
   Signature signature;
-  int seeds, split;
+  int seeds;
+  bool split;
   TF_RETURN_IF_ERROR(signature.read(c));
   TF_RETURN_IF_ERROR(c->GetAttr("seeds", &seeds));
   TF_RETURN_IF_ERROR(c->GetAttr("split", &split));
@@ -71,9 +80,14 @@ absl::Status infer_shapes(InferenceContext* c) {
         c, rows, own, true, &rows));
   }
   if (split) {
-    const bool known = c->ValueKnown(sizes[0]);
-    rows =
-        c->Vector(known ? c->MakeDim((c->Value(sizes[0]) + split - 1) / split) : c->UnknownDim());
+    int64_t columns = 1;
+    bool known = true;
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      known = known && c->ValueKnown(sizes[i]);
+      if (known && i) columns *= c->Value(sizes[i]);
+    }
+    const int64_t size = cut_size(columns);
+    rows = c->Vector(known ? c->MakeDim((c->Value(sizes[0]) + size - 1) / size) : c->UnknownDim());
   }
   for (int i = 0; i < c->num_outputs(); ++i) {
     std::vector<DimensionHandle> core;
@@ -96,14 +110,15 @@ REGISTER_OP("FastgenArrayKernel")
     .Attr("axes: list(int)")
     .Attr("sizes: list(int)")
     .Attr("noise: list(int)")
-    .Attr("split: int >= 0 = 0")
+    .Attr("split: bool = false")
     .Attr("seeds: int >= 0 = 0")
     .SetShapeFn(infer_shapes)
     .Doc(
         "A function of arrays, compiled in Python, for all rows of tensors that are broadcast: a "
         "row is the last axes of a tensor, ranks[i] of them, whose sizes are those of axes, one "
-        "after the other. split: without further axes, the first size is cut into rows of so many, "
-        "and outputs have one for each. kernel: the key that it was registered under in this "
+        "after the other. split: the first size is cut into rows, of which outputs have as many; "
+        "the "
+        "axes are all that tensors have. kernel: the key that it was registered under in this "
         "process; see fastgen/jit/array_kernel.py");
 
 class ArrayKernelOp : public tensorflow::OpKernel {
@@ -128,14 +143,10 @@ class ArrayKernelOp : public tensorflow::OpKernel {
     for (int i = 0; i < inputs; ++i) {
       OP_REQUIRES_OK(ctx, bind(name, ctx->input(i).shape(), i, &sizes, &rows[i]));
     }
-    const int64_t whole = split_ ? sizes[0] : 0;
-    if (split_) {
-      for (auto& shape : rows) shape = TensorShape({1});
-      sizes[0] = std::min<int64_t>(whole, split_);
-    }
     Broadcast broadcast;
     OP_REQUIRES_OK(ctx, broadcast.read(name, rows));
-    if (split_) cut(whole, &broadcast);
+    int64_t last = sizes.empty() ? 0 : sizes[0];
+    if (split_) last = cut(&sizes, &broadcast);
     std::vector<fg_rows> arrays;
     for (int i = 0; i < inputs; ++i) {
       const Tensor& x = ctx->input(i);
@@ -152,7 +163,6 @@ class ArrayKernelOp : public tensorflow::OpKernel {
       arrays.push_back({y->data(), nullptr, elements(signature_.axes[inputs + i], sizes),
                         tensorflow::DataTypeSize(y->dtype())});
     }
-    const int64_t last = split_ && whole ? (whole - 1) % split_ + 1 : sizes.empty() ? 0 : sizes[0];
     OP_REQUIRES_OK(
         ctx, to_status(fg_array_kernel(
                  IntraOpThreads(ctx), name, (fg_array_function)compiled->f, broadcast.dims.size(),
@@ -186,15 +196,21 @@ class ArrayKernelOp : public tensorflow::OpKernel {
     return absl::OkStatus();
   }
 
-  // The first size into rows of split_: those inputs that begin with it go on, others repeat.
-  void cut(int64_t whole, Broadcast* broadcast) const {
-    const int64_t rows = (whole + split_ - 1) / split_;
+  // The first size into rows, the last of the size that is returned: inputs that begin with it go
+  // on from one to the next, others repeat.
+  int64_t cut(std::vector<int64_t>* sizes, Broadcast* broadcast) const {
+    int64_t columns = 1;
+    for (size_t i = 1; i < sizes->size(); ++i) columns *= (*sizes)[i];
+    const int64_t whole = (*sizes)[0], size = std::min(whole, cut_size(columns));
+    const int64_t rows = size ? (whole + size - 1) / size : 0;
     broadcast->shape = TensorShape({rows});
     broadcast->dims = {rows};
     for (size_t i = 0; i < broadcast->strides.size(); ++i) {
       const std::vector<int>& axes = signature_.axes[i];
       broadcast->strides[i] = {!axes.empty() && axes[0] == 0};
     }
+    (*sizes)[0] = size;
+    return rows ? whole - (rows - 1) * size : 0;
   }
 
   static int64_t elements(const std::vector<int>& axes, const std::vector<int64_t>& sizes) {
@@ -204,7 +220,8 @@ class ArrayKernelOp : public tensorflow::OpKernel {
   }
 
   std::string key_;
-  int seeds_, split_;
+  int seeds_;
+  bool split_;
   Signature signature_;
 };
 

@@ -11,5 +11,14 @@ if importlib.util.find_spec("numba") is None:
 from fastgen.jit import math  # noqa: E402
 from fastgen.jit.array_kernel import ArrayKernel, kernel  # noqa: E402
 from fastgen.jit.elementwise import Elementwise, elementwise  # noqa: E402
+from fastgen.jit.reduce import Reduction, reduce  # noqa: E402
 
-__all__ = ["ArrayKernel", "Elementwise", "elementwise", "kernel", "math"]
+__all__ = [
+    "ArrayKernel",
+    "Elementwise",
+    "Reduction",
+    "elementwise",
+    "kernel",
+    "math",
+    "reduce",
+]

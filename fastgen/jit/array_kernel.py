@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from fastgen import native
 from fastgen.jit import compiled_op
-from fastgen.jit.compiled_op import CLOSE, SEED, CompiledOp
+from fastgen.jit.compiled_op import NARROW, CompiledOp
 from fastgen.jit.row_loops import Rows
 from fastgen.jit.signature import Signature
 from fastgen.jit.source import Refusal
@@ -17,9 +17,6 @@ try:
     from tensorflow.python.ops.parallel_for import pfor
 except ImportError:
     pfor = None
-
-STEP = 1e-6  # of differences in float64
-NARROW = (tf.float16, tf.bfloat16)
 
 
 def kernel(
@@ -195,48 +192,6 @@ class ArrayKernel(CompiledOp):
                 f"inputs. Received: {len(found)} outputs"
             )
         return [tf.cast(d, dtype) for d, dtype in zip(found, wanted, strict=True) if dtype]
-
-    def check_gradient(self, *inputs):
-        """Compare the gradient with differences in float64 along random directions.
-
-        Args:
-            inputs: as for a call, without a seed; where the function has no kink.
-
-        Raises:
-            ValueError: if they differ by more than 1e-5.
-        """
-        inputs = [
-            tf.cast(x, tf.float64) if x.dtype.is_floating else x for x in self._tensors(inputs)
-        ]
-        seed = self._seed(SEED if self.noise else None)
-        draw = np.random.default_rng(0)
-
-        def outputs_of(inputs):
-            return tf.nest.flatten(self(*inputs, seed=seed[0] if seed else None))
-
-        outputs = outputs_of(inputs)
-        upstream = [tf.constant(draw.normal(size=y.shape), y.dtype) for y in outputs]
-        gradients = self.backward(inputs, seed, outputs, upstream)
-        for i, x in enumerate(inputs):
-            if not x.dtype.is_floating:
-                continue
-            way = tf.constant(draw.normal(size=x.shape), x.dtype)
-            ends = [
-                outputs_of([x + side * STEP * way if j == i else x for j, x in enumerate(inputs)])
-                for side in (-1, 1)
-            ]
-            slopes = [
-                tf.reduce_sum(d * (high - low) / (2 * STEP))
-                for d, low, high in zip(upstream, *ends, strict=True)
-                if d.dtype.is_floating
-            ]
-            analytic, numeric = float(tf.reduce_sum(gradients[i] * way)), float(sum(slopes))
-            if not abs(analytic - numeric) <= CLOSE * (1 + abs(numeric)) * x.shape.num_elements():
-                raise ValueError(
-                    f"{self.__name__}: the gradient of input {i} gives a slope of {analytic:.6g} "
-                    f"along a direction, differences give {numeric:.6g}. Received: inputs of "
-                    f"shapes {[tuple(x.shape) for x in inputs]}"
-                )
 
     def _check_somewhere(self, tensors):
         draw = np.random.default_rng(0)

@@ -90,6 +90,7 @@ def _compile(name, function, form, fastmath):
     floats = {dtype for dtype in form.computed if dtype.startswith("float")}
     try:
         plain = source.compilable(function, floats == {"float32"}, numba.njit(**options))
+        form = form.typed(name, plain, options)
         inner = form.jitted(plain, options)
         inner.compile(form.arguments)
         outputs, entry = form.entry(name, inner)

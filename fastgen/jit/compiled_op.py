@@ -8,6 +8,7 @@ import os
 import re
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from fastgen import dispatch, native
@@ -20,6 +21,8 @@ DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
 )
 MOST_ARRAYS = 16  # FG_ELEMENTWISE_MOST_ARRAYS of csrc/kernels/elementwise.h
+NARROW = (tf.float16, tf.bfloat16)
+STEP = 1e-6  # of differences in float64
 CLOSE = 1e-5  # what a gradient may differ by from differences in float64
 SEED = (1, 2)  # of the noise in checks
 DRAWS = {"normal": standard_normal, "uniform": standard_uniform}
@@ -203,6 +206,53 @@ class CompiledOp:
             summed_to(x, next(found)) if dtype else None
             for x, dtype in zip(inputs, wanted, strict=True)
         ]
+
+    def check_gradient(self, *inputs):
+        """Compare the gradient with differences in float64 along random directions.
+
+        Args:
+            inputs: as for a call, without a seed; where the function has no kink.
+
+        Raises:
+            ValueError: if they differ by more than 1e-5.
+        """
+        inputs = [
+            tf.cast(x, tf.float64) if x.dtype.is_floating else x for x in self._tensors(inputs)
+        ]
+        seed = self._seed(SEED if self.noise else None)
+        draw = np.random.default_rng(0)
+
+        def outputs_of(inputs):
+            return tf.nest.flatten(self(*inputs, seed=seed[0] if seed else None))
+
+        outputs = outputs_of(inputs)
+        upstream = [tf.constant(draw.normal(size=y.shape), y.dtype) for y in outputs]
+        below = self._before_the_op(inputs, upstream)
+        gradients = self.backward(inputs, seed, outputs, below)  # tapes pause in an init_scope
+        for i, x in enumerate(inputs):
+            if not x.dtype.is_floating:
+                continue
+            way = tf.constant(draw.normal(size=x.shape), x.dtype)
+            ends = [
+                outputs_of([x + side * STEP * way if j == i else x for j, x in enumerate(inputs)])
+                for side in (-1, 1)
+            ]
+            slopes = [
+                tf.reduce_sum(d * (high - low) / (2 * STEP))
+                for d, low, high in zip(upstream, *ends, strict=True)
+                if d.dtype.is_floating
+            ]
+            analytic, numeric = float(tf.reduce_sum(gradients[i] * way)), float(sum(slopes))
+            if not abs(analytic - numeric) <= CLOSE * (1 + abs(numeric)) * x.shape.num_elements():
+                raise ValueError(
+                    f"{self.__name__}: the gradient of input {i} gives a slope of {analytic:.6g} "
+                    f"along a direction, differences give {numeric:.6g}. Received: inputs of "
+                    f"shapes {[tuple(x.shape) for x in inputs]}"
+                )
+
+    def _before_the_op(self, inputs, upstream):
+        """What arrives at the op of gradients of what a call returns."""
+        return upstream
 
     def _check_once(self, tensors):
         """In debug mode, before a kernel first runs for these dtypes."""

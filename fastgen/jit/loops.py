@@ -38,6 +38,10 @@ class Scalars(NamedTuple):
         """That of the noise."""
         return "float64" if "float64" in self.inputs else "float32"
 
+    def typed(self, name, function, options):
+        """This form with the dtypes of its outputs, where it needs them to write its loop."""
+        return self
+
     def jitted(self, function, options):
         """The function for Numba."""
         return numba.njit(**options)(function)
@@ -54,6 +58,11 @@ class Scalars(NamedTuple):
         Returns:
             The names of the outputs' dtypes, and a Python function for Numba.
         """
+        outputs, is_tuple = self.results(name, function)
+        return outputs, self._loop(function, outputs, is_tuple)
+
+    def results(self, name, function):
+        """The names of the outputs' dtypes, and whether the function returns them in a tuple."""
         returned = function.overloads[self.arguments].signature.return_type
         is_tuple = isinstance(returned, types.BaseTuple)
         given = returned.types if is_tuple else (returned,)
@@ -63,7 +72,7 @@ class Scalars(NamedTuple):
                 f"{name}: a gradient returns a value for each input of its kernel, "
                 f"{len(outputs)} here. Received: {len(given)}"
             )
-        return outputs, self._loop(function, outputs, is_tuple)
+        return outputs, is_tuple
 
     def _loop(self, function, outputs, is_tuple):
         kept = [i for i, dtype in enumerate(outputs) if dtype]

@@ -14,7 +14,7 @@ from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from fastgen.jit import noise, source
+from fastgen.jit import emit, noise, source
 from fastgen.jit.loops import TILE, cast_to, defined, scalar_type
 from fastgen.jit.signature import Signature
 
@@ -57,12 +57,16 @@ class Rows(NamedTuple):
         """That of the noise."""
         return "float64" if "float64" in self.inputs else "float32"
 
+    def typed(self, name, function, options):
+        """This form, which has the dtypes of its outputs."""
+        return self
+
     def jitted(self, function, options):
         """The function for Numba, in one that says which axes are as long as others.
 
         Numba inlines it: had LLVM seen it by itself, its checks of indices would stay.
         """
-        inputs, outputs, noisy = self.signature
+        inputs, outputs, noisy, _ = self.signature
         arrays = [*inputs, *outputs, *([noisy] if self.noise else [])]
         names = [f"x{i}" for i in range(len(arrays))]
         first, lines = {}, []
@@ -102,7 +106,7 @@ class Rows(NamedTuple):
         return list(self.outputs), self._loop(function)
 
     def _loop(self, function):
-        inputs, outputs, noisy = self.signature
+        inputs, outputs, noisy, _ = self.signature
         names = {"call": _caller(function, self.arguments)}
         sizes = self.signature.sizes
         begin = [f"{_name(size)} = sizes[{i}]" for i, size in enumerate(sizes)]
@@ -151,6 +155,7 @@ def _assume(typing_context, condition):
             "llvm.assume", (), ir.FunctionType(ir.VoidType(), [ir.IntType(1)])
         )
         builder.call(assume, arguments)
+        emit.in_widest_vectors(builder.function)
         return context.get_dummy_value()
 
     return types.void(types.boolean), generate

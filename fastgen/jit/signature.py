@@ -11,11 +11,15 @@ _SIZE = re.compile(r"[A-Za-z_]\w*|[1-9]\d*")
 
 
 class Signature(NamedTuple):
-    """The core axes of inputs, outputs and noise: a tuple of names and numbers for each."""
+    """The core axes of inputs, outputs and noise: a tuple of names and numbers for each.
+
+    The first of all sizes is `cut`, if there is one.
+    """
 
     inputs: tuple
     outputs: tuple
     noise: tuple = ()
+    cut: str | None = None
 
     @classmethod
     def parse(cls, name, text):
@@ -45,7 +49,8 @@ class Signature(NamedTuple):
     def sizes(self):
         """All sizes, as often as they differ, in order."""
         arrays = (*self.inputs, *self.outputs, self.noise)
-        return list(dict.fromkeys(x for axes in arrays for x in axes))
+        cut = [self.cut] if self.cut else []
+        return list(dict.fromkeys([*cut, *(x for axes in arrays for x in axes)]))
 
     def attributes(self):
         """Those of the op, see csrc/tensorflow/array_kernel.cc."""
