@@ -66,6 +66,8 @@ class Scalars(NamedTuple):
         returned = function.overloads[self.arguments].signature.return_type
         is_tuple = isinstance(returned, types.BaseTuple)
         given = returned.types if is_tuple else (returned,)
+        if not given:
+            raise source.Refusal(f"{name}: a kernel returns a number or more. Received: ()")
         outputs = self.outputs or [output_dtype(name, result, self.inputs) for result in given]
         if len(outputs) != len(given):
             raise source.Refusal(
