@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import c_abi, memory, providers
+from benchmarks import c_abi, memory, providers, threads
 from benchmarks.cases import cases
 from benchmarks.measure import ROUNDS, Rounds, contenders, quantiles, rates_of, ratio
 
@@ -51,6 +51,20 @@ def test_memory(benchmark, record, case):
     figures["memory"] = figures.pop("fused")
     benchmark.extra_info.update(figures=figures)
     record(case, figures)
+
+
+@parameters("threads")
+def test_threads(benchmark, record, case):
+    pairs = []
+    numbers = (1, providers.THREADS)
+    benchmark.pedantic(
+        lambda: pairs.append([threads.seconds(case, n) for n in numbers]), rounds=case.rounds
+    )
+    one, all_of_them = zip(*pairs, strict=True)
+    figures = {"threads": ratio(all_of_them, one)}
+    seconds = {"1": quantiles(one), str(providers.THREADS): quantiles(all_of_them)}
+    benchmark.extra_info.update(figures=figures)
+    record(case, figures, seconds_by_threads=seconds)
 
 
 @parameters("growth")

@@ -1,16 +1,16 @@
 """The one table of what is timed: a row here is a row of the report."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
+from benchmarks.case import COMPILED, PEERS, STOCK, Bar, Case
 from benchmarks.gan import DISCRIMINATOR, GENERATOR, flops
 
 # Keras' fit by default, and with 20 steps in an execution.
 FITS = ("keras", "keras_20")
-STOCK = ("eager", "keras", "keras_xla")
-PEERS = ("torch", "torch_compile", "jax")
-# Inside a graph there is no eager row: it would be the row "a call" again.
-COMPILED = (*STOCK[1:], *PEERS)
+# A kernel of fastgen.jit may take twice as long as ours in C++.
+NUMBA = Bar("numba", at_most=2)
+# Beside a kernel of a user's own.
+CALLBACK = ("eager", *COMPILED, "py_function")
 # torch.compile has nothing to fuse with a product on a CPU.
 PRODUCTS = (*STOCK[1:], "torch", "jax")
 # A GAN's steps one by one, and as many in a call as ours.
@@ -44,59 +44,6 @@ GAN_BARS = {
 GAN_CALL_BARS = {32: (("loop", 8), ("jax", 1.2))}
 D_BARS = {32: (("stock", 3),), 256: (("stock", 2),)}
 
-
-@dataclass(frozen=True)
-class Bar:
-    """What a figure of the row must reach.
-
-    `figure` is a provider (its time / ours), "stock" (the better of keras and keras_xla), "triad"
-    or "fma" (shares of the bandwidth and of the multiply-adds that all threads reach), or what the
-    row measures where that is not a time.
-    """
-
-    figure: str
-    at_least: float | None = None
-    at_most: float | None = None
-    stretch: float | None = None
-
-    def met(self, value):
-        return value >= self.at_least if self.at_most is None else value <= self.at_most
-
-
-@dataclass(frozen=True)
-class Case:
-    """One row.
-
-    `measure` says how: "graph" repeats the operation in one graph, "call" calls it from Python,
-    "memory" takes TensorFlow's peak, "growth" the time per element through the C ABI, "import"
-    the seconds that fastgen adds to TensorFlow's own import; "fit" trains a model for an epoch of
-    `iterations` steps of `operation` on `shape` images, "generate" draws `shape` images from it;
-    "train" trains the model `operation` of autoencoders.py likewise, `per_call` epochs in a `fit`.
-    Else `operation` names an entry of operations.py: inputs, float64 reference and check. "update"
-    times optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. "step"
-    times `operation` of the book's GAN, see gan.py, on batches of `shape`, `per_call` steps in each
-    of our calls; "sweep" the same of ours alone; "product" a plain product on one thread, `shape`
-    being rows, inputs, units. `iterations` are those of one timed run; `bytes_per_element` and
-    `flops_per_element` count by the product of `shape`. `forced` times our kernel where dispatch
-    would take stock ops, because they are faster.
-    """
-
-    name: str
-    title: str
-    measure: str
-    operation: str = ""
-    shape: tuple = ()
-    dtype: str = "float32"
-    providers: tuple = COMPILED
-    iterations: int = 1
-    per_call: int = 1
-    rounds: int = 24
-    forced: bool = False
-    bytes_per_element: int = 0
-    flops_per_element: int = 0
-    bars: tuple = ()
-
-
 CASES = (
     Case(
         "gaussian_sample_kl_65536x64",
@@ -106,7 +53,8 @@ CASES = (
         shape=(65536, 64),
         iterations=3,
         bytes_per_element=32,
-        bars=(Bar("keras", 6, stretch=8), Bar("keras_xla", 12), Bar("triad", 0.5)),
+        providers=(*COMPILED, "numba"),
+        bars=(Bar("keras", 6, stretch=8), Bar("keras_xla", 12), Bar("triad", 0.5), NUMBA),
     ),
     Case(
         "gaussian_sample_kl_4096x32",
@@ -116,7 +64,8 @@ CASES = (
         shape=(4096, 32),
         iterations=40,
         bytes_per_element=32,
-        bars=(Bar("stock", 4),),
+        providers=(*COMPILED, "numba"),
+        bars=(Bar("stock", 4), NUMBA),
     ),
     Case(
         "gaussian_sample_kl_32x10",
@@ -126,7 +75,8 @@ CASES = (
         shape=(32, 10),
         iterations=400,
         bytes_per_element=32,
-        bars=(Bar("stock", 1.5),),
+        providers=(*COMPILED, "numba"),
+        bars=(Bar("stock", 1.5), NUMBA),
     ),
     Case(
         "gaussian_sample_65536x64",
@@ -270,6 +220,26 @@ CASES = (
             ("dropout", "dropout", 784, 16, 8),
         )
     ),
+    Case(
+        "swish_forward_4096x256",
+        "a user's swish with @jit.elementwise, forward alone, 4096×256",
+        "graph",
+        operation="swish_forward",
+        shape=(4096, 256),
+        providers=CALLBACK,
+        iterations=20,
+        bars=(Bar("py_function", 20), Bar("eager", 2), Bar("keras_xla", 0.8)),
+    ),
+    Case(
+        "swish_4096x256",
+        "a user's swish with @jit.elementwise, 4096×256",
+        "graph",
+        operation="swish",
+        shape=(4096, 256),
+        providers=CALLBACK,
+        iterations=8,
+        bars=(Bar("eager", 2), Bar("keras_xla", 0.8)),
+    ),
     *(
         Case(
             f"optimizer_update_{rule}_{name}",
@@ -384,6 +354,24 @@ CASES = (
         providers=(),
         bytes_per_element=32,
         bars=(Bar("growth", at_most=1.5),),
+    ),
+    Case(
+        "swish_forward_threads",
+        "a user's swish, 1024×256: speed on two threads / on one",
+        "threads",
+        operation="swish_forward",
+        shape=(1024, 256),
+        providers=(),
+        iterations=40,
+        rounds=4,
+        bars=(Bar("threads", 1.4),),
+    ),
+    Case(
+        "compile_kernel",
+        "first call of a kernel of fastgen.jit whose code is on the disk: seconds",
+        "compile",
+        providers=(),
+        bars=(Bar("seconds", at_most=0.3),),
     ),
     Case(
         "import_fastgen",

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import providers, results
-from benchmarks.cases import CASES, PEERS, STOCK
+from benchmarks.case import PEERS, STOCK
+from benchmarks.cases import CASES
 
 
 def _one_thread_a_core():
@@ -48,7 +49,7 @@ def roofline():
 def pytest_sessionfinish(session):
     if not _records:
         return
-    loaded = [providers.load(name) for name in ("fused", *STOCK, *PEERS)]
+    loaded = [providers.load(name) for name in ("fused", *STOCK, "numba", *PEERS)]
     versions = ", ".join(dict.fromkeys(provider.version for provider in loaded if provider))
     environment = results.environment(versions, len(os.sched_getaffinity(0)))
     session.config.stash[_written] = results.write(_records, environment)

@@ -18,7 +18,7 @@ CORRUPTION = 0.2  # standard deviation, or rate of dropout
 
 @dataclass(frozen=True)
 class Operation:
-    """A forward op with its gradients, upstream gradients given.
+    """A forward op with its gradients, upstream gradients given; without `leaves` it is alone.
 
     `inputs` are those of the op and then the upstream gradients, whose names begin with `d_`; the
     outputs are those of the op, then the gradients of `leaves`, the inputs it is differentiated in.
@@ -109,6 +109,11 @@ def _activities(shape, rng, upstream):
     return rng.uniform(0.3, 0.7, shape), np.float32(0.3 * shape[0])
 
 
+def _steep(shape, rng, upstream):
+    d_y = rng.standard_normal(shape, "float32") * upstream
+    return rng.standard_normal(shape, "float32"), rng.uniform(0.5, 2.0, shape[1:]), d_y
+
+
 def _signal(shape, rng, upstream):
     return rng.uniform(0.5, 1.5, shape), rng.standard_normal(shape, "float32") * upstream
 
@@ -182,6 +187,12 @@ def _kept(inputs, outputs):
 
 def _dropped(x, d_y, kept):
     return x * kept / (1 - CORRUPTION), d_y * kept / (1 - CORRUPTION)
+
+
+def _swish(x, steepness, d_y):
+    sigmoid = 1 / (1 + np.exp(-steepness * x))
+    slope = x * sigmoid * (1 - sigmoid)
+    return x * sigmoid, d_y * (sigmoid + steepness * slope), np.sum(d_y * x * slope, axis=0)
 
 
 _DENSE = {
@@ -264,6 +275,27 @@ OPERATIONS = {
         make=_activities,
         reference=_sparsity,
         terms=lambda shape: shape[0],
+    ),
+    # Shrinks from one repetition to the next: in some ten, the squares in exp stay normal.
+    "swish": Operation(
+        inputs=("x", "steepness", "d_y"),
+        outputs=("y", "d_x", "d_steepness"),
+        leaves=("x", "steepness"),
+        feeds={"x": "y", "steepness": "d_steepness", "d_y": "d_x"},
+        stands_for={},
+        make=_steep,
+        reference=_swish,
+        upstream=0.1,
+        terms=lambda shape: shape[0],
+    ),
+    "swish_forward": Operation(
+        inputs=("x", "steepness"),
+        outputs=("y",),
+        leaves=(),
+        feeds={"x": "y"},
+        stands_for={},
+        make=lambda *x: _steep(*x)[:2],
+        reference=lambda x, steepness: _swish(x, steepness, 0)[:1],
     ),
     "gaussian_noise": Operation(
         **_CORRUPTION,

@@ -24,6 +24,10 @@ NAMES = {
     "keras_xla_scan": "Keras XLA, as many a call",
     "loop": "the book's loop",
     "eager": "eager",
+    "py_function": "tf.py_function, NumPy",
+    "numba": "our Numba kernel",
+    "compiled": "nothing on the disk",
+    "import": "of it Numba's import",
     "torch": "PyTorch",
     "torch_compile": "torch.compile",
     "jax": "JAX",
@@ -52,9 +56,10 @@ def requirement(bar):
     """What a bar asks for, in words."""
     if bar["figure"] in CEILINGS:
         return f"≥ {bar['at_least']:.0%} of {CEILINGS[bar['figure']]}"
+    name = NAMES.get(bar["figure"], "")
     if "at_most" in bar:
-        return f"≤ {bar['at_most']:g}"
-    return f"≥ {bar['at_least']:g}× {NAMES[bar['figure']]}"
+        return f"{name} ≤ {bar['at_most']:g}{'×' if name else ''}".strip()
+    return f"≥ {bar['at_least']:g}× {name}".strip()
 
 
 def verdict(row):
@@ -299,7 +304,8 @@ def draw_row(ax, row):
     for name, end in ends.items():
         label = f"  {duration(row['seconds'][name]['median'])}"
         ax.text(end, names.index(name), label, va="center", fontsize=8)
-    wanted = [(speed["fused"] * bar["at_least"] / bar["value"], bar) for bar in row["bars"]]
+    bars = [bar for bar in row["bars"] if "at_least" in bar]
+    wanted = [(speed["fused"] * bar["at_least"] / bar["value"], bar) for bar in bars]
     reach = 1.2 * max([*ends.values(), *(x for x, _ in wanted)])
     ax.set_xlim(0, reach)
     # Their labels stand below the bars, a line each, turned inwards near the edge.

@@ -22,12 +22,14 @@ from benchmarks import (
     trainers,
     updates,
 )
-from benchmarks.cases import CASES, PEERS, STOCK, Bar, Case
+from benchmarks.case import PEERS, STOCK, Bar, Case
+from benchmarks.cases import CASES
 from benchmarks.operations import CORRUPTION, OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE = (33, 10)
 SHAPES = {"dense": (33, 10, 7), "dense_transpose": (33, 10, 7)}
+OWN = ("numba", "py_function")
 TIMED = [case for case in CASES if case.measure in ("graph", "call")]
 
 
@@ -41,17 +43,18 @@ def test_names_of_the_cases_are_unique():
 
 @pytest.mark.parametrize("case", CASES, ids=ids)
 def test_case_is_well_formed(case):
-    known = {"fused", *STOCK, *PEERS, *adversaries.MODULES, *trainers.MODULES, "openblas"}
+    known = {"fused", *STOCK, *PEERS, *adversaries.MODULES, *trainers.MODULES, "openblas", *OWN}
     assert set(case.providers) <= known - {"fused"}
-    of_ops, of_models = {"graph", "call", "memory", "growth"}, {"fit", "generate", "import"}
+    of_ops, of_models = {"graph", "call", "memory", "growth", "threads"}, {"fit", "generate"}
     of_gan = dict.fromkeys(("step", "sweep"), ("gan_step", "discriminator_update"))
+    others = ("update", "product", "import", "compile")
     of_fit = {"fit": ("autoencoder_step",), "train": autoencoders.MODELS}
-    assert case.measure in {*of_ops, *of_models, *of_gan, *of_fit, "update", "product"}
+    assert case.measure in {*of_ops, *of_models, *of_gan, *of_fit, *others}
     operations = {"update": updates.RULES, **of_gan, **of_fit}
     operations["product"] = ("dense", "dense_transpose")
     operations |= dict.fromkeys(of_ops, OPERATIONS)
     assert case.operation in operations.get(case.measure, [""])
-    measured = {"stock", "triad", "fma", "memory", "growth", "seconds", *case.providers}
+    measured = {"stock", "triad", "fma", "memory", "growth", "seconds", "threads", *case.providers}
     for bar in case.bars:
         assert bar.figure in measured
         assert (bar.at_least is None) != (bar.at_most is None)

@@ -43,6 +43,10 @@ def sparsity(i, activations):
     return (jnp.sum(p * jnp.log(p / q) + (1 - p) * jnp.log((1 - p) / (1 - q))),)
 
 
+def swish(i, x, steepness):
+    return (x * jax.nn.sigmoid(steepness * x),)
+
+
 def gaussian_noise(i, x):
     return (x + CORRUPTION * draw(i, x.shape),)
 
@@ -63,6 +67,8 @@ FORWARD = {
     "dense_transpose": dense_transpose,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
     "sparsity": sparsity,
+    "swish": swish,
+    "swish_forward": swish,
     "gaussian_noise": gaussian_noise,
     "dropout": dropout,
 }
@@ -74,6 +80,8 @@ def build(name, operation, measure):
 
     def step(i, *inputs):
         inputs, at, upstream = operation.split(inputs)
+        if not at:
+            return forward(i, *inputs)
 
         def of_leaves(*leaves):
             named = dict(zip(at, leaves, strict=True))

@@ -39,6 +39,10 @@ def sparsity(activations):
     return ((p * torch.log(p / q) + (1 - p) * torch.log((1 - p) / (1 - q))).sum(),)
 
 
+def swish(x, steepness):
+    return (x * torch.sigmoid(steepness * x),)
+
+
 def gaussian_noise(x):
     return (x + CORRUPTION * torch.randn_like(x),)
 
@@ -55,6 +59,8 @@ FORWARD = {
     "dense_transpose": dense_transpose,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
     "sparsity": sparsity,
+    "swish": swish,
+    "swish_forward": swish,
     "gaussian_noise": gaussian_noise,
     "dropout": dropout,
 }
@@ -70,6 +76,9 @@ def build(name, operation, measure):
 
     def step(i, *inputs):
         inputs, at, upstream = operation.split(inputs)
+        if not at:
+            with torch.no_grad():
+                return forward(*inputs)
         inputs = [x.detach().requires_grad_(j in at) for j, x in enumerate(inputs)]
         outputs = forward(*inputs)
         gradients = torch.autograd.grad(outputs, [inputs[j] for j in at], upstream)

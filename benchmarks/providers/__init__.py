@@ -13,6 +13,8 @@ _MODULES = {
     "eager": "benchmarks.providers.stock",
     "keras": "benchmarks.providers.stock",
     "keras_xla": "benchmarks.providers.stock",
+    "numba": "benchmarks.providers.numba_kernels",
+    "py_function": "benchmarks.providers.callback",
     "torch": "benchmarks.peers.pytorch",
     "torch_compile": "benchmarks.peers.pytorch",
     "jax": "benchmarks.peers.jax_jit",
