@@ -15,7 +15,7 @@ from fastgen.jit import source
 
 # Bounds are checked so that what can leave them is refused: checks that are left in the code show
 # up as calls of Python, as all that raises does.
-OPTIONS = {"error_model": "numpy", "boundscheck": True, "forceinline": True}
+OPTIONS = {**source.INLINED, "boundscheck": True}
 FORBIDDEN = re.compile(r"^declare .*@\"?(Py\w+|_Py\w+|NRT_\w+|numba_gil_ensure)\"?\(", re.MULTILINE)
 FORMAT = 1  # rises when the entry of compiled functions or the files change
 

@@ -16,7 +16,7 @@ from fastgen.jit import math, philox, source
 KINDS = ("normal", "uniform")
 CHUNK = 256  # groups
 SPARE = 4  # elements around those asked for that a filled buffer may hold
-_JIT = numba.njit(error_model="numpy", forceinline=True)
+_JIT = numba.njit(**source.INLINED)
 _stream, _group = (_JIT(source.compilable(f, False, _JIT)) for f in (philox.stream, philox.group))
 
 Place = types.CPointer(types.int64)  # a seed's two words, the index of the first element

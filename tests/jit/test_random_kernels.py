@@ -217,6 +217,7 @@ def check(function):
 
 
 @pytest.mark.filterwarnings("ignore")  # Python's of what the bodies hold
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(statements()), min_size=1, max_size=3))
 @example(["return ()"])
 def test_any_statements(body):
@@ -248,7 +249,7 @@ def expressions():
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(expressions())
 def test_any_expression(expression):
     check(function_of(f"return {expression}"))
