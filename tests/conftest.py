@@ -11,6 +11,8 @@ import hypothesis
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Kernels that Numba compiles, for all processes of a run and for the next.
+os.environ["FASTGEN_CACHE"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache/kernels")
 # Shared cores: a slow example says nothing.
 hypothesis.settings.register_profile("fastgen", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("fastgen")

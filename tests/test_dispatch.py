@@ -101,7 +101,7 @@ def test_kernels_are_ops():
 
 
 def test_every_kernel_is_in_the_tables_of_the_tests_and_of_vectorized_map():
-    assert set(OPS) == DIFFERENTIABLE
+    assert {name for name in OPS if not name.startswith("jit.")} == DIFFERENTIABLE
     fused = DIFFERENTIABLE | {f"{name}_grad" for name in DIFFERENTIABLE - WITHOUT_A_GRADIENT_OP}
     fused |= {"sigmoid_cross_entropy_from_slope_grad"}
     types = {f"Fastgen{''.join(word.title() for word in name.split('_'))}" for name in fused}

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen import native
-from fastgen.jit import compiled_op
+from fastgen.jit import compiled_op, registry
 from fastgen.jit.compiled_op import NARROW, CompiledOp
 from fastgen.jit.row_loops import Rows
 from fastgen.jit.signature import Signature
@@ -55,7 +55,8 @@ def kernel(
         function: of the inputs and outputs, returns nothing.
         gradient: function `(*inputs, *d_outputs, *d_inputs)` that writes the gradient of each
             input; `d_outputs` are those of floating outputs, read as inputs are. What it writes for
-            inputs that are not floating is ignored. May itself be a kernel with a gradient.
+            inputs that are not floating is ignored. May itself be a kernel with a gradient. Without
+            it, and for the second order, gradients are those of the reference.
         reference: function of tensors that does the same in stock TensorFlow ops, gradient
             included: for XLA and inside `fastgen.portable()`.
         noise: as of `elementwise`: the function and its gradient get, after all other arguments, an
@@ -133,6 +134,7 @@ class ArrayKernel(CompiledOp):
             self.gradient = ArrayKernel(
                 signature.of_gradient(floating),
                 gradient,
+                reference=reference and self._gradient_in_stock_ops,
                 noise=noise,
                 fastmath=fastmath,
                 name=f"{self.__name__}.gradient",
@@ -157,6 +159,25 @@ class ArrayKernel(CompiledOp):
             sizes |= {size: shape[first + a] for a, size in enumerate(axes)}
         core = [int(x) if x.isdigit() else sizes[x] for x in self.signature.noise]
         return tf.concat([rows, tf.stack(core)], 0) if core else rows
+
+    def _spread(self, inputs, d_output):
+        """Inputs with all rows of the outputs, which a gradient of this kernel has, too."""
+        pairs = zip(self.signature.outputs, self.dtypes, strict=True)
+        core = next(axes for axes, dtype in pairs if not dtype or "float" in dtype)
+        rows = tf.shape(d_output)[: d_output.shape.rank - len(core)]
+        pairs = zip(inputs, self.signature.inputs, strict=True)
+        return [
+            tf.broadcast_to(x, tf.concat([rows, tf.shape(x)[x.shape.rank - len(axes) :]], 0))
+            for x, axes in pairs
+        ]
+
+    def _gradient_in_stock_ops(self, *given):
+        """As the gradient's outputs, with one for each input."""
+        found = iter(super()._gradient_in_stock_ops(*given))
+        inputs = given[: self.arity]
+        return [
+            next(found) if x.dtype.is_floating else tf.zeros_like(x, tf.float32) for x in inputs
+        ]
 
     def _run(self, op, tensors, seed):
         """The op, in float32 where tensors are of 16 bits."""
@@ -205,7 +226,7 @@ class ArrayKernel(CompiledOp):
             )
 
 
-tf.RegisterGradient("FastgenArrayKernel")(compiled_op.gradient)
+tf.RegisterGradient("FastgenArrayKernel")(registry.gradient)
 
 
 def _all_iterations(pfor_input):

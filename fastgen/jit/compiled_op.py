@@ -1,18 +1,17 @@
 """What all of a user's kernels share: tensors, paths, keys of compiled code, gradients."""
 
-import ctypes
 import functools
 import hashlib
 import inspect
 import os
 import re
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from fastgen import dispatch, native
 from fastgen.jit import compilation, noise, source
+from fastgen.jit.registry import Compiled, registered
 from fastgen.ops import arguments
 from fastgen.ops.noise import standard_normal, standard_uniform
 
@@ -28,16 +27,6 @@ SEED = (1, 2)  # of the noise in checks
 DRAWS = {"normal": standard_normal, "uniform": standard_uniform}
 
 
-class Compiled(NamedTuple):
-    """A kernel for some dtypes. `machine` must live as long as graphs may call it."""
-
-    kernel: "CompiledOp"
-    key: str
-    outputs: list
-    machine: compilation.Machine
-
-
-_compiled = {}  # key → Compiled
 _defined = {}  # address → CompiledOp
 
 
@@ -46,6 +35,7 @@ class CompiledOp:
 
     kind = None  # the stem of its op
     decorator = None  # what users call to make one
+    reference_has_its_arguments = True  # the reference computes what the op does, of its inputs
 
     def __init__(self, name, function, arity, gradient, reference, fastmath, noise_kind):
         if noise_kind not in (None, *noise.KINDS):
@@ -158,9 +148,7 @@ class CompiledOp:
                     f"noise. Received: {len(form.inputs)} and {len(machine.outputs)}"
                 )
             key = f"{self.__name__}:{key[:16]}{self._gradients()[:16]}"
-            found = Compiled(self, key, machine.outputs, machine)
-            found = _compiled.setdefault(found.key, found)
-            _register(found, form.inputs)
+            found = registered(Compiled(self, key, form, machine.outputs, machine))
             self._calls[form] = found
         return found
 
@@ -184,9 +172,7 @@ class CompiledOp:
         if not any(wanted):
             return [None] * len(inputs)
         if self.gradient is None:
-            raise LookupError(
-                f"{self.__name__}: has no gradient: give @{self.decorator} a gradient="
-            )
+            return self._stock_gradients(inputs, seed, upstream, wanted)
         d_outputs = [
             tf.zeros_like(y) if d is None else tf.convert_to_tensor(d)
             for y, d in zip(outputs, upstream, strict=True)
@@ -198,14 +184,43 @@ class CompiledOp:
                 f"{self.gradient.__name__}: must take the {len(inputs)} inputs and the gradients "
                 f"of {len(d_outputs)} floating outputs. Received: {self.gradient.arity} arguments"
             )
+        if dispatch.inside_xla():
+            if self.noise:
+                raise RuntimeError(
+                    f"{self.__name__}: was drawn outside XLA, where the noise of its seed is "
+                    "another than inside: take the gradient outside, too"
+                )
+            return self._stock_gradients(inputs, seed, upstream, wanted)
         op = dispatch.fused_op(self.gradient.op, leading_dtype(inputs))
-        if op is None:
+        if op is None:  # asked for after the op was made, which cannot be taken back
             op = getattr(native.load_ops(), f"fastgen_{self.gradient.kind}")
         found = iter(self._gradients_of(op, inputs, seed, d_outputs, wanted))
         return [
             summed_to(x, next(found)) if dtype else None
             for x, dtype in zip(inputs, wanted, strict=True)
         ]
+
+    def _stock_gradients(self, inputs, seed, upstream, wanted):
+        """Those of the reference."""
+        if self.reference is None or not self.reference_has_its_arguments:
+            raise LookupError(
+                f"{self.__name__}: has no gradient: give @{self.decorator} a gradient="
+            )
+        drawn = [self._draw(inputs, each) for each in seed]
+        found = iter(gradients_of(self.reference, inputs, drawn, upstream))
+        found = [next(found) if x.dtype.is_floating else None for x in inputs]
+        return [d if dtype else None for d, dtype in zip(found, wanted, strict=True)]
+
+    def _gradient_in_stock_ops(self, *given):
+        """The reference of the gradient: of inputs, what arrives at floating outputs, noise."""
+        end = len(given) - bool(self.noise)
+        inputs, upstream, drawn = given[: self.arity], given[self.arity : end], given[end:]
+
+        def floating_outputs(*given):
+            ys = tf.nest.flatten(self.reference(*given))
+            return [y for y in ys if y.dtype.is_floating]
+
+        return gradients_of(floating_outputs, self._spread(inputs, upstream[0]), drawn, upstream)
 
     def check_gradient(self, *inputs):
         """Compare the gradient with differences in float64 along random directions.
@@ -300,35 +315,16 @@ def op_name(name):
     return re.sub(r"\W", "_", name).strip("_") or "kernel"
 
 
-@functools.cache
-def register_function():
-    """The C function through which graphs learn of compiled code."""
-    library = ctypes.CDLL(str(native.library_folder() / "libfastgen_tf.so"))
-    function = library.fg_compiled_register
-    function.restype = None
-    return function
-
-
-def _register(compiled, dtypes):
-    names = [*dtypes, *compiled.outputs]
-    numbers = [tf.as_dtype(name).as_datatype_enum for name in names]
-    register_function()(
-        compiled.key.encode(),
-        compiled.kernel.__name__.encode(),
-        ctypes.c_void_p(compiled.machine.address),
-        len(dtypes),
-        len(compiled.outputs),
-        (ctypes.c_int * len(numbers))(*numbers),
-    )
-
-
-@dispatch.on_device_of_op
-def gradient(op, *upstream):
-    """That of any op of compiled code, whose inputs are a kernel's and perhaps a seed."""
-    key = op.get_attr("kernel").decode()
-    if key not in _compiled:
-        raise LookupError(f"{key}: its gradient needs the module that defines it")
-    unwanted = getattr(op, "skip_input_indices", None) or ()  # which a tape knows
-    kernel = _compiled[key].kernel
-    inputs, seed = op.inputs[: kernel.arity], op.inputs[kernel.arity :]
-    return kernel.backward(inputs, seed, op.outputs, upstream, unwanted) + [None] * len(seed)
+def gradients_of(reference, inputs, drawn, upstream):
+    """The gradients of floating inputs of stock ops, from those of their floating outputs."""
+    floating = [x for x in inputs if x.dtype.is_floating]
+    with tf.GradientTape() as tape:
+        tape.watch(floating)
+        outputs = tf.nest.flatten(reference(*inputs, *drawn))
+    pairs = zip(outputs, upstream, strict=True)
+    pairs = [(y, d) for y, d in pairs if d is not None and y.dtype.is_floating]
+    if not pairs:
+        return [tf.zeros_like(x) for x in floating]
+    targets, given = zip(*pairs, strict=True)
+    given = [tf.cast(tf.convert_to_tensor(d), y.dtype) for y, d in zip(targets, given, strict=True)]
+    return tape.gradient(list(targets), floating, given, unconnected_gradients="zero")

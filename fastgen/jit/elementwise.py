@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen import native
-from fastgen.jit import compiled_op, loops
+from fastgen.jit import compiled_op, loops, registry
 from fastgen.jit.compiled_op import CLOSE, SEED, CompiledOp
 
 try:
@@ -45,8 +45,8 @@ def elementwise(
         function: of n ≥ 1 scalars, returns a number or a tuple of them.
         gradient: function `(*inputs, *d_outputs)` that returns the gradient of each input, as a
             number or a tuple; `d_outputs` are those of floating outputs. What it returns for inputs
-            that are not floating is ignored. May itself be a kernel with a gradient, for the
-            second order.
+            that are not floating is ignored. May itself be a kernel with a gradient. Without it,
+            and for the second order, gradients are those of the reference.
         reference: function of tensors that does the same in stock TensorFlow ops, gradient
             included: for XLA and inside `fastgen.portable()`.
         noise: `"normal"` or `"uniform"` in [0, 1): the function, its gradient and its reference get
@@ -95,10 +95,15 @@ class Elementwise(CompiledOp):
         super().__init__(name, function, arity, gradient, reference, fastmath, noise)
         if gradient is not None and not isinstance(gradient, Elementwise):
             own = f"{self.__name__}.gradient"
-            self.gradient = Elementwise(gradient, fastmath=fastmath, name=own, noise=noise)
+            stock = reference and self._gradient_in_stock_ops
+            self.gradient = Elementwise(gradient, None, stock, fastmath, own, noise)
 
     def _noise_shape(self, tensors):
         return functools.reduce(tf.broadcast_dynamic_shape, map(tf.shape, tensors))
+
+    def _spread(self, inputs, d_output):
+        """Inputs of the shape of the outputs, which a gradient of this kernel has, too."""
+        return [tf.broadcast_to(x, tf.shape(d_output)) for x in inputs]
 
     def _run(self, op, tensors, seed, outputs=None):
         dtypes = tuple(x.dtype.name for x in tensors)
@@ -167,7 +172,7 @@ class Elementwise(CompiledOp):
         )
 
 
-tf.RegisterGradient("FastgenElementwise")(compiled_op.gradient)
+tf.RegisterGradient("FastgenElementwise")(registry.gradient)
 
 
 def _all_iterations(pfor_input):

@@ -84,6 +84,7 @@ class Reduction(CompiledOp):
 
     kind = "array_kernel"
     decorator = "reduce"
+    reference_has_its_arguments = False
 
     def __init__(
         self,

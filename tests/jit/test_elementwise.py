@@ -191,6 +191,51 @@ def test_defined_anew_with_another_gradient():
     assert slope_of(lambda x, d: 2 * d) == 2
 
 
+def test_without_a_gradient_that_of_the_reference():
+    def kernel(factor):
+        return jit.elementwise(
+            lambda x, y: 7 * x * x * y, reference=lambda x, y: factor * x * x * y, name="referred"
+        )
+
+    for factor in (7, 8):  # defined anew with another reference
+        x, y = tf.constant([1.0, 2.0]), tf.constant(3.0)
+        with tf.GradientTape() as tape:
+            tape.watch([x, y])
+            z = kernel(factor)(x, y)
+        d_x, d_y = tape.gradient(z, [x, y])
+        assert d_x.numpy().tolist() == [6.0 * factor, 12.0 * factor] and d_y == 5 * factor
+
+
+def test_second_order_of_some_inputs_is_that_of_the_reference():
+    kernel = jit.elementwise(
+        lambda x, y: x * x * y,
+        gradient=lambda x, y, d: (2 * d * x * y, d * x * x),
+        reference=lambda x, y: x * x * y,
+        name="cubic",
+    )
+    x, y = tf.constant([1.0, 2.0]), tf.constant([[3.0], [4.0]])
+
+    def second(function):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)  # y is nobody's
+                total = tf.reduce_sum(function(x, y))
+            d = inner.gradient(total, x)
+        return outer.gradient(d, x)
+
+    assert second(kernel).numpy().tolist() == second(kernel.reference).numpy().tolist() == [14, 14]
+
+
+def test_gradient_inside_xla_of_what_was_computed_outside():
+    x = tf.constant([1.0, -2.0])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = mix(x, 0.0, 3.0)
+    inside = tf.function(lambda: tape.gradient(y, x), jit_compile=True)()
+    np.testing.assert_allclose(inside, tape.gradient(y, x), rtol=1e-6)
+
+
 def test_in_a_function_of_unknown_shapes():
     signature = [tf.TensorSpec(None), tf.TensorSpec([None, 5]), tf.TensorSpec([])]
     inputs = three()

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from fastgen import jit, native
-from fastgen.jit.compiled_op import register_function
 from fastgen.jit.loops import Scalars
+from fastgen.jit.registry import register_function
 from tests.jit.kernels import count_up
 
 FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)

@@ -1,5 +1,6 @@
 """The ops as one table, and what their tests share: dtypes, tensors, gradients of any function."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fastgen import ops
+from fastgen import jit, ops
 from tests.core import reference
 from tests.ops import gaussian
 
@@ -59,7 +60,7 @@ class Op:
     random: bool = False
 
 
-def _gaussian(name):
+def _gaussian(name, run=None):
     def exact(dtype):
         def function(mean, log_var):
             noise = gaussian.exact_noise(tf.zeros(mean.shape, dtype))
@@ -68,13 +69,29 @@ def _gaussian(name):
         return function
 
     return Op(
-        functools.partial(gaussian.call, name),
+        run or functools.partial(gaussian.call, name),
         functools.partial(gaussian.call_composite, name),
         gaussian.parameters,
         gaussian.SHAPES,
         exact,
         terms=lambda shape, out: shape[-1] if out.shape == shape[:-1] else 1,
         random=gaussian.GAUSSIAN[name][2],
+    )
+
+
+def _sparsity_alone():
+    """The penalty of `_sparsity` by fastgen.jit."""
+    whole = _sparsity()
+
+    def of(function):
+        return lambda a: (function(a)[1],)
+
+    return dataclasses.replace(
+        whole,
+        run=lambda a: (jit.sparsity(a, 0.3, "kl"),),
+        composite=of(whole.composite),
+        exact=lambda dtype: of(whole.exact(dtype)),
+        terms=lambda shape, out: int(np.prod(shape)),
     )
 
 
@@ -192,6 +209,19 @@ OPS = {
     "dense_transpose": _dense(ops.dense_transpose, ops.dense_transpose_composite, True, "tanh"),
 }
 OPS |= {name: _gaussian(name) for name in gaussian.GAUSSIAN}
+
+
+# Those of fastgen.jit that do as others.
+OPS |= {
+    "jit.gaussian_sample_kl": _gaussian(
+        "gaussian_sample_kl", lambda *x: jit.gaussian_sample_kl(*x, gaussian.SEED)
+    ),
+    "jit.sigmoid_cross_entropy": dataclasses.replace(
+        OPS["sigmoid_cross_entropy"],
+        run=lambda *x: (jit.sigmoid_cross_entropy(*x, 0.1, "row"),),
+    ),
+    "jit.sparsity": _sparsity_alone(),
+}
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
 sizes = pytest.mark.parametrize("size", SIZES)

@@ -107,7 +107,7 @@ def test_same_bits_in_a_graph(path, name, dtype):
         (gradients(op.run, *inputs), tf.function(lambda *x: gradients(op.run, *x))(*inputs)),
     ]:
         for one, other in zip(eager, graph, strict=True):
-            if path == "fused":
+            if path == "fused" and name != "jit.sparsity":
                 np.testing.assert_array_equal(array(one), array(other))
             else:  # Grappler rewrites stock ops
                 assert_close(array(one), array(other), dtype, 65)

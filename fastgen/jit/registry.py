@@ -1,0 +1,81 @@
+"""Compiled code by the keys under which graphs name it, and the gradient of its ops."""
+
+import ctypes
+import functools
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from fastgen import dispatch, native
+from fastgen.jit.compilation import Machine
+
+
+class Compiled(NamedTuple):
+    """A kernel for some dtypes."""
+
+    kernel: object
+    key: str
+    form: tuple
+    outputs: list
+    machine: Machine
+
+
+_compiled = {}  # key → Compiled, as it was last defined
+_alive = []  # what graphs may call
+
+
+def registered(compiled):
+    """Let graphs call it by its key; returns it."""
+    if compiled.key not in _compiled:
+        _alive.append(compiled.machine)
+        _register(compiled, compiled.form.inputs)
+    _compiled[compiled.key] = compiled
+    return compiled
+
+
+@functools.cache
+def register_function():
+    """The C function through which graphs learn of compiled code."""
+    library = ctypes.CDLL(str(native.library_folder() / "libfastgen_tf.so"))
+    function = library.fg_compiled_register
+    function.restype = None
+    return function
+
+
+def _register(compiled, dtypes):
+    names = [*dtypes, *compiled.outputs]
+    numbers = [tf.as_dtype(name).as_datatype_enum for name in names]
+    register_function()(
+        compiled.key.encode(),
+        compiled.kernel.__name__.encode(),
+        ctypes.c_void_p(compiled.machine.address),
+        len(dtypes),
+        len(compiled.outputs),
+        (ctypes.c_int * len(numbers))(*numbers),
+    )
+
+
+@dispatch.on_device_of_op
+def gradient(op, *upstream):
+    """That of any op of compiled code, whose inputs are a kernel's and perhaps a seed."""
+    key = op.get_attr("kernel").decode()
+    if key not in _compiled:
+        raise LookupError(f"{key}: its gradient needs the module that defines it")
+    unwanted = getattr(op, "skip_input_indices", None) or ()  # which a tape knows
+    kernel = _compiled[key].kernel
+    inputs, seed = op.inputs[: kernel.arity], op.inputs[kernel.arity :]
+    outputs, upstream = _of_all_outputs(_compiled[key].form, op, upstream)
+    return kernel.backward(inputs, seed, outputs, upstream, unwanted) + [None] * len(seed)
+
+
+def _of_all_outputs(form, op, upstream):
+    """The outputs and what arrives at them, also at those of a gradient that nobody wanted."""
+    if not form.outputs or all(form.outputs):
+        return op.outputs, upstream
+    given = iter(zip(op.outputs, upstream, strict=True))
+    pairs = [
+        next(given) if dtype else (tf.zeros_like(op.outputs[0], x.dtype), None)
+        for dtype, x in zip(form.outputs, op.inputs, strict=False)  # those of the forward kernel
+        if x.dtype.is_floating
+    ]
+    return zip(*pairs, strict=True)
