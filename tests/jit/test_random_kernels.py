@@ -220,6 +220,7 @@ def check(function):
 @settings(max_examples=40)
 @given(st.lists(st.sampled_from(statements()), min_size=1, max_size=3))
 @example(["return ()"])
+@example(["x = TABLE[int(x)]"])
 def test_any_statements(body):
     check(function_of("\n".join([*body, "return x"])))
 
