@@ -8,7 +8,7 @@ from benchmarks.gan import DISCRIMINATOR, GENERATOR, flops
 # Keras' fit by default, and with 20 steps in an execution.
 FITS = ("keras", "keras_20")
 # A kernel of fastgen.jit may take twice as long as ours in C++.
-NUMBA = Bar("numba", at_most=2)
+BESIDE_NUMBA, NUMBA = (*COMPILED, "numba"), Bar("numba", at_most=2)
 # Beside a kernel of a user's own.
 CALLBACK = ("eager", *COMPILED, "py_function")
 # torch.compile has nothing to fuse with a product on a CPU.
@@ -53,7 +53,7 @@ CASES = (
         shape=(65536, 64),
         iterations=3,
         bytes_per_element=32,
-        providers=(*COMPILED, "numba"),
+        providers=BESIDE_NUMBA,
         bars=(Bar("keras", 6, stretch=8), Bar("keras_xla", 12), Bar("triad", 0.5), NUMBA),
     ),
     Case(
@@ -64,7 +64,7 @@ CASES = (
         shape=(4096, 32),
         iterations=40,
         bytes_per_element=32,
-        providers=(*COMPILED, "numba"),
+        providers=BESIDE_NUMBA,
         bars=(Bar("stock", 4), NUMBA),
     ),
     Case(
@@ -75,7 +75,7 @@ CASES = (
         shape=(32, 10),
         iterations=400,
         bytes_per_element=32,
-        providers=(*COMPILED, "numba"),
+        providers=BESIDE_NUMBA,
         bars=(Bar("stock", 1.5), NUMBA),
     ),
     Case(
@@ -193,7 +193,8 @@ CASES = (
         iterations=3,
         rounds=20,
         bytes_per_element=20,
-        bars=(Bar("keras", 3), Bar("keras_xla", 1.2)),
+        providers=BESIDE_NUMBA,
+        bars=(Bar("keras", 3), Bar("keras_xla", 1.2), NUMBA),
     ),
     Case(
         "sigmoid_cross_entropy_128x784",
@@ -203,6 +204,8 @@ CASES = (
         shape=(128, 784),
         iterations=100,
         bytes_per_element=20,
+        providers=BESIDE_NUMBA,
+        bars=(NUMBA,),
     ),
     *(
         Case(
@@ -213,6 +216,8 @@ CASES = (
             shape=(4096, cols),
             iterations=iterations,
             bytes_per_element=moved,
+            providers=BESIDE_NUMBA if operation == "sparsity" else COMPILED,
+            bars=(NUMBA,) if operation == "sparsity" else (),
         )
         for operation, title, cols, moved, iterations in (
             ("sparsity", "KL sparsity", 300, 8, 60),

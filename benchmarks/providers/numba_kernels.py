@@ -1,11 +1,16 @@
-"""Kernels of fastgen.jit that do what our C++ kernels do: how far behind a user's own may be."""
+"""fastgen.jit's kernels of what has kernels in C++: how far behind a user's own may be."""
 
 import numba
 
+from benchmarks.operations import SPARSITY
 from benchmarks.providers import Provider, fused, stock
-from fastgen.jit.gaussian_sample_kl import _sample_kl
+from fastgen import jit
 
-FORWARD = {"gaussian_sample_kl": lambda i, *x: _sample_kl(*x, seed=fused.seed(i))}
+FORWARD = {
+    "gaussian_sample_kl": lambda i, *x: jit.gaussian_sample_kl(*x, fused.seed(i)),
+    "sigmoid_cross_entropy": lambda i, *x: (jit.sigmoid_cross_entropy(*x, reduction="row"),),
+    "sparsity": lambda i, x: (jit.sparsity(x, SPARSITY, "kl"),),
+}
 
 
 def build(name, operation, measure):
