@@ -211,6 +211,11 @@ def on_device_of_op(gradient):
     return placed
 
 
+def unasked():
+    """Whether stock ops were asked for, or must run: by the backend, for export, inside XLA."""
+    return backend() == COMPOSITE or _portable_depth > 0 or inside_xla()
+
+
 def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
     """`decide` in the present situation, without counting or warning."""
     asked = backend()

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen import dispatch, native
-from fastgen.jit import compilation, noise, source
+from fastgen.jit import compilation, emulation, noise, source
 from fastgen.jit.registry import Compiled, registered
 from fastgen.ops import arguments
 from fastgen.ops.noise import standard_normal, standard_uniform
@@ -89,13 +89,19 @@ class CompiledOp:
     def __call__(self, *inputs, seed=None):
         """The outputs for tensors, arrays or numbers; plain numbers take the others' dtype."""
         tensors, seed = self._tensors(inputs), self._seed(seed)
-        op = dispatch.fused_op(self.op, leading_dtype(tensors))
+        op = dispatch.fused_op(self.op, leading_dtype(tensors)) or self._emulation()
         if op is None:
             outputs = tf.nest.flatten(self._stock(tensors, seed))
         else:
             self._check_once(tensors)
             outputs = self._run(op, tensors, seed)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _emulation(self):
+        """What runs where no native library was built and there is no reference; else None."""
+        if native.load_ops() or self.reference or dispatch.unasked():
+            return None
+        return emulation.OPS[self.kind]
 
     def _seed(self, seed):
         """The seed as a list of int64 tensors: of one, where there is noise."""
@@ -193,7 +199,8 @@ class CompiledOp:
             return self._stock_gradients(inputs, seed, upstream, wanted)
         op = dispatch.fused_op(self.gradient.op, leading_dtype(inputs))
         if op is None:  # asked for after the op was made, which cannot be taken back
-            op = getattr(native.load_ops(), f"fastgen_{self.gradient.kind}")
+            kind, ops = self.gradient.kind, native.load_ops()
+            op = getattr(ops, f"fastgen_{kind}") if ops else emulation.OPS[kind]
         found = iter(self._gradients_of(op, inputs, seed, d_outputs, wanted))
         return [
             summed_to(x, next(found)) if dtype else None

@@ -28,7 +28,8 @@ def registered(compiled):
     """Let graphs call it by its key; returns it."""
     if compiled.key not in _compiled:
         _alive.append(compiled.machine)
-        _register(compiled, compiled.form.inputs)
+        if native.load_ops():
+            _register(compiled, compiled.form.inputs)
     _compiled[compiled.key] = compiled
     return compiled
 
@@ -55,27 +56,37 @@ def _register(compiled, dtypes):
     )
 
 
+def known(key):
+    """What was compiled under a key."""
+    if key not in _compiled:
+        raise LookupError(f"{key}: its gradient needs the module that defines it")
+    return _compiled[key]
+
+
 @dispatch.on_device_of_op
 def gradient(op, *upstream):
     """That of any op of compiled code, whose inputs are a kernel's and perhaps a seed."""
-    key = op.get_attr("kernel").decode()
-    if key not in _compiled:
-        raise LookupError(f"{key}: its gradient needs the module that defines it")
+    compiled = known(op.get_attr("kernel").decode())
     unwanted = getattr(op, "skip_input_indices", None) or ()  # which a tape knows
-    kernel = _compiled[key].kernel
-    inputs, seed = op.inputs[: kernel.arity], op.inputs[kernel.arity :]
-    outputs, upstream = _of_all_outputs(_compiled[key].form, op, upstream)
-    return kernel.backward(inputs, seed, outputs, upstream, unwanted) + [None] * len(seed)
+    return backward(compiled, op.inputs, op.outputs, upstream, unwanted)
 
 
-def _of_all_outputs(form, op, upstream):
+def backward(compiled, inputs, outputs, upstream, unwanted=()):
+    """The gradients of a kernel's inputs, and None for its seed."""
+    arity = compiled.kernel.arity
+    inputs, seed = inputs[:arity], inputs[arity:]
+    outputs, upstream = _of_all_outputs(compiled.form, inputs, outputs, upstream)
+    return compiled.kernel.backward(inputs, seed, outputs, upstream, unwanted) + [None] * len(seed)
+
+
+def _of_all_outputs(form, inputs, outputs, upstream):
     """The outputs and what arrives at them, also at those of a gradient that nobody wanted."""
     if not form.outputs or all(form.outputs):
-        return op.outputs, upstream
-    given = iter(zip(op.outputs, upstream, strict=True))
+        return outputs, upstream
+    given = iter(zip(outputs, upstream, strict=True))
     pairs = [
-        next(given) if dtype else (tf.zeros_like(op.outputs[0], x.dtype), None)
-        for dtype, x in zip(form.outputs, op.inputs, strict=False)  # those of the forward kernel
+        next(given) if dtype else (tf.zeros_like(outputs[0], x.dtype), None)
+        for dtype, x in zip(form.outputs, inputs, strict=False)  # those of the forward kernel
         if x.dtype.is_floating
     ]
     return zip(*pairs, strict=True)

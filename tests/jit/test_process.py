@@ -1,7 +1,9 @@
 """Kernels and the process: threads, the interpreter's lock, keys, files of compiled code."""
 
+import contextlib
 import ctypes
 import hashlib
+import io
 import threading
 import time
 
@@ -170,3 +172,50 @@ except ImportError as error:
 def test_every_element_is_written():
     x = tf.constant(np.arange(40_000.0, dtype="float32"))
     np.testing.assert_array_equal(count_up(x, 1.0), np.arange(1, 40_001))
+
+
+WITHOUT_LIBRARY = """
+import warnings
+warnings.simplefilter("ignore")
+import numpy as np, tensorflow as tf
+from fastgen import jit, native
+assert native.load_ops() is None
+from tests.jit import kernels, test_array_kernel as arrays, test_noise as noise, test_reduce as sums
+
+x = tf.constant([[1.0, -2.0], [0.5, 3.0]])
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = kernels.activation(x)
+print(y.numpy().tolist(), tape.gradient(y, x).numpy().tolist())
+half = kernels.activation(tf.cast(x, tf.bfloat16))
+print(half.dtype.name, tf.cast(half, tf.float32).numpy().tolist())
+print(noise.uniform(x, seed=(1, 2)).numpy().tolist())
+
+dot = jit.kernel("(n),(n)->()", arrays.dot_product, gradient=arrays.scale, name="dot")
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    z = tf.function(dot)(x, tf.constant([1.0, 10.0]))
+print(z.numpy().tolist(), tape.gradient(z, x).numpy().tolist())
+normal = jit.kernel("(n)->(n)", arrays.normal, noise="normal", name="normal")
+drawn = tf.random.stateless_normal([3, 700], (1, 2))
+print(bool(np.allclose(normal(tf.zeros([3, 700]), seed=(1, 2)), drawn, atol=1e-5)))
+try:
+    arrays.gather(x, tf.constant([5]))
+except Exception as error:
+    print("gather: an index is out of bounds" in str(error))
+for axis in (-1, 0, None):
+    total = jit.reduce(sums.term, axis=axis, gradient=sums.d_term, name="total")
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = total(x, 1.0)
+    print(y.numpy().tolist(), tape.gradient(y, x).numpy().tolist())
+print(round(float(jit.sparsity(x, 0.5, "mse")), 4))
+"""
+
+
+def test_without_the_native_library_kernels_run_all_the_same(run_python, tmp_path):
+    output = run_python(WITHOUT_LIBRARY, FASTGEN_LIB_DIR=str(tmp_path))
+    with contextlib.redirect_stdout(io.StringIO()) as expected:
+        exec(WITHOUT_LIBRARY.replace("assert native.load_ops() is None", ""), {})
+    assert output == expected.getvalue()
+    assert output.startswith("[[1.0, -0.5], [0.5, 3.0]] [[1.0, 0.25]")
