@@ -35,8 +35,8 @@ def swish(x, steepness):
     return x * math.sigmoid(steepness * x)
 
 
-@jit.elementwise(gradient=lambda x, noise, strength, d_y: (d_y, 0.0, 0.0))
-def corrupt(x, noise, strength):
+@jit.elementwise(noise="normal", gradient=lambda x, strength, d_y, noise: (d_y, 0.0))
+def corrupt(x, strength, noise):
     """Noise as strong as a pixel is bright, kept in [0, 1]; the slope passes straight through."""
     return min(max(x + strength * (0.1 + x) * noise, 0), 1)
 
@@ -67,7 +67,7 @@ class Corruption(keras.layers.Layer):
         """Apply the kernel."""
         if not training:
             return x
-        return corrupt(x, keras.random.normal(tf.shape(x), seed=self.seeds), self.strength)
+        return corrupt(x, self.strength, seed=self.seeds.next())
 
     def get_config(self):
         """As Keras wants it."""

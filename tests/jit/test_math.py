@@ -122,8 +122,9 @@ def test_half_and_whole_numbers():
 
 @dtypes
 @names
-def test_becomes_vectors_without_calls(name, dtype):
-    text = KERNELS[name].compiled(loops.Scalars((dtype,))).machine.library.get_llvm_str()
+def test_becomes_vectors_without_calls(name, dtype, nothing_on_the_disk):
+    kernel = jit.elementwise(KERNELS[name].__wrapped__, name=name)
+    text = kernel.compiled(loops.Scalars((dtype,))).machine.library.get_llvm_str()
     lanes = {"float32": r"<(4|8|16) x float>", "float64": r"<(2|4|8) x double>"}[dtype]
     assert re.search(rf"call {lanes} @llvm\.fma\.v", text)
     called = set(re.findall(r"call [^@]*(?:float|double)>? @([\w.]+)\(", text))
