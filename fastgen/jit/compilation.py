@@ -16,7 +16,10 @@ from fastgen.jit import source
 # Bounds are checked so that what can leave them is refused: checks that are left in the code show
 # up as calls of Python, as all that raises does.
 OPTIONS = {**source.INLINED, "boundscheck": True}
-FORBIDDEN = re.compile(r"^declare .*@\"?(Py\w+|_Py\w+|NRT_\w+|numba_gil_ensure)\"?\(", re.MULTILINE)
+FORBIDDEN = re.compile(
+    r"^declare .*@\"?(Py\w+|_Py\w+|NRT_\w+|numba_gil_ensure|numba_get_\w+_random_state)\"?\(",
+    re.MULTILINE,
+)
 FORMAT = 1  # rises when the entry of compiled functions or the files change
 
 
@@ -108,6 +111,7 @@ def _compile(name, function, form, fastmath):
     if calls := sorted(set(FORBIDDEN.findall(library.get_llvm_str()))):
         raise source.Refusal(
             f"{name}: a kernel cannot raise, print or allocate memory, nor index what it cannot be "
-            f"sure to stay inside. Received: code for {form.inputs} that calls {', '.join(calls)}"
+            "sure to stay inside, nor draw numbers other than those of noise=. "
+            f"Received: code for {form.inputs} that calls {', '.join(calls)}"
         )
     return Machine([dtype for dtype in outputs if dtype], compiled._wrapper_name, library)

@@ -76,6 +76,10 @@ def prints(x):
     return x
 
 
+def draws(x):
+    return x + np.random.random()
+
+
 def allocates(x):
     z = np.zeros(3)
     z[0] = x
@@ -88,6 +92,7 @@ def allocates(x):
         (out_of_bounds, "index what it cannot be sure"),
         (prints, "print"),
         (allocates, "allocate"),
+        (draws, "other than those of noise="),
         (refers_to_an_array, "Received: ARRAY, of type ndarray"),
         (lambda x: "text", "Numba cannot compile|returns numbers"),
         (lambda x: x + 1j, "returns numbers"),
