@@ -20,6 +20,7 @@ FORBIDDEN = re.compile(
     r"^declare .*@\"?(Py\w+|_Py\w+|NRT_\w+|numba_gil_ensure|numba_get_\w+_random_state)\"?\(",
     re.MULTILINE,
 )
+OF_ARRAYS = "invalid type in Constant"  # what Numba says of `2 * x` of an array, its numbers weak
 FORMAT = 1  # rises when the entry of compiled functions or the files change
 
 
@@ -104,14 +105,16 @@ def _compile(name, function, form, fastmath):
         raise
     except Exception as error:  # whatever a compiler makes of a stranger's code
         said = " ".join(str(error).split())
+        if OF_ARRAYS in said:
+            said = "it computes with whole arrays, which allocates memory: write a loop"
         raise source.Refusal(
             f"{name}: Numba cannot compile it for {form.inputs}: {said}"
         ) from error
     library = compiled._library
     if calls := sorted(set(FORBIDDEN.findall(library.get_llvm_str()))):
         raise source.Refusal(
-            f"{name}: a kernel cannot raise, print or allocate memory, nor index what it cannot be "
-            "sure to stay inside, nor draw numbers other than those of noise=. "
-            f"Received: code for {form.inputs} that calls {', '.join(calls)}"
+            f"{name}: a kernel cannot raise, print or allocate memory (as expressions of whole "
+            "arrays do), nor index what it cannot be sure to stay inside, nor draw numbers other "
+            f"than those of noise=. Received: code for {form.inputs} that calls {', '.join(calls)}"
         )
     return Machine([dtype for dtype in outputs if dtype], compiled._wrapper_name, library)

@@ -54,28 +54,42 @@ def functions_in(name, function, callers=()):
             f"Received: {function.__name__}, which does"
         )
     yield function
-    for value in references(function).values():
+    for key, value in references(function).items():
         inner = python_function(value)
-        if inner is not None:
+        plain_of_a_module = "." in key and inner is value  # which Numba knows, or refuses
+        if inner is not None and not plain_of_a_module:
             yield from functions_in(name, inner, (*callers, function))
 
 
 def python_function(value):
-    """The function behind a user's plain or jitted one; None for anything else."""
+    """The function behind a user's plain, jitted or vectorized one; None for anything else."""
+    value = getattr(value, "_dispatcher", value)
     value = getattr(value, "py_func", value)
     return value if isinstance(value, types.FunctionType) else None
 
 
 def references(function):
-    """Names that a function takes from outside, and their values."""
+    """Names that a function takes from outside, `"module.name"` from modules, and their values."""
     code = function.__code__
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     found = {name: cell.cell_contents for name, cell in cells}
+    outside = {**function.__globals__, **found}
+    name, value = "", None
     for instruction in dis.get_instructions(code):
         key = instruction.argval
-        if instruction.opname == "LOAD_GLOBAL" and key in function.__globals__:
-            found[key] = function.__globals__[key]
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_DEREF") and key in outside:
+            name, value = key, outside[key]
+            found[name] = value
+        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and _has(value, key):
+            name, value = f"{name}.{key}", getattr(value, key)
+            found[name] = value
+        else:
+            value = None
     return found
+
+
+def _has(value, key):
+    return isinstance(value, types.ModuleType) and getattr(value, key, None) is not None
 
 
 def fingerprint(name, function):
@@ -99,10 +113,11 @@ def _described(name, key, value):
         return type(value).__name__, repr(value)
     if isinstance(value, types.ModuleType):
         return value.__name__, getattr(value, "__version__", "")
-    if isinstance(value, tuple):
-        return [_described(name, key, x) for x in value]
-    if callable(value):
-        return getattr(value, "__module__", ""), getattr(value, "__qualname__", repr(value))
+    if isinstance(value, tuple) and not any(map(callable, value)):
+        return getattr(value, "_fields", ()), [_described(name, key, x) for x in value]
+    named = getattr(value, "__qualname__", repr(value))
+    if callable(value) and " at 0x" not in named:  # an address is another's in the next process
+        return getattr(value, "__module__", ""), named
     raise Refusal(
         f"{name}: a kernel may refer to numbers, tuples of them, functions and modules. "
         f"Received: {key}, of type {type(value).__name__}"
@@ -121,7 +136,7 @@ def compilable(function, float32, jit):
     outside = {}
     for name, value in references(function).items():
         inner = python_function(value)
-        if inner is not None:
+        if inner is not None and "." not in name:
             value = jit(compilable(inner, float32, jit))
         outside[name] = weak(value) if float32 else value
     cells = tuple(types.CellType(outside[name]) for name in code.co_freevars)

@@ -6,7 +6,9 @@ import hashlib
 import io
 import threading
 import time
+import types
 
+import numba
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -128,6 +130,18 @@ def test_a_second_process_finds_the_compiled_code(run_python, monkeypatch, tmp_p
     assert len(files) == 2  # the kernel and its gradient
     assert run_python(IMPORT + DEFINE) == "False\n"
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def test_what_a_module_holds_is_part_of_the_key(monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTGEN_CACHE", str(tmp_path))
+    module = types.ModuleType("settings")
+    for factor in (2.0, 3.0):
+        module.FACTOR = factor
+        module.shift = numba.njit(eval(f"lambda x: x + {factor}"))
+        module.lift = numba.vectorize(eval(f"lambda x: x + {factor}"))
+        lift = module.lift
+        kernel = jit.elementwise(lambda x: module.FACTOR * module.shift(x) + lift(x), name="held")  # noqa: B023
+        assert kernel([1.0]).numpy() == factor * (1 + factor) + 1 + factor
 
 
 def test_damaged_files_are_compiled_anew(monkeypatch, tmp_path):

@@ -1,8 +1,10 @@
 """What cannot be a kernel is refused, with its name; nothing ends the process."""
 
+import ctypes
 import math
 import re
 
+import numba
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +13,8 @@ from fastgen import jit
 
 TABLE = (1.0, 2.0, 3.0)
 ARRAY = np.arange(3.0)
+SQUARES = (numba.njit(lambda x: x * x),) * 2
+ctypes_sqrt = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(math.sqrt)
 
 
 def raises(x):
@@ -94,6 +98,8 @@ def allocates(x):
         (allocates, "allocate"),
         (draws, "other than those of noise="),
         (refers_to_an_array, "Received: ARRAY, of type ndarray"),
+        (lambda x: SQUARES[0](x), "Received: SQUARES, of type tuple"),
+        (lambda x: ctypes_sqrt(x), "Received: ctypes_sqrt, of type CFunctionType"),
         (lambda x: "text", "Numba cannot compile|returns numbers"),
         (lambda x: x + 1j, "returns numbers"),
         (lambda x: None, "returns numbers"),
