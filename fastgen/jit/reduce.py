@@ -54,9 +54,9 @@ def reduce(
 
     Returns:
         A `Reduction`, called as the function is, with tensors. Its outputs have the shape to which
-        the inputs broadcast (an axis of 1 must be known when a graph is traced), less the axis, and
-        dtypes as of `elementwise`; comparisons count, in int64. A sum of nothing is 0, a mean NaN,
-        the largest of nothing the least number there is.
+        the inputs broadcast (of axis=-1, a last axis of 1 must be known when a graph is traced),
+        less the axis, and dtypes as of `elementwise`; comparisons count, in int64. A sum of nothing
+        is 0, a mean NaN, the largest of nothing the least number there is.
 
     Raises:
         ValueError: for another axis or fold, a function as of `elementwise`, at a call for inputs
@@ -150,7 +150,7 @@ class Reduction(CompiledOp):
     @staticmethod
     def _shape(tensors):
         """What the inputs broadcast to: numbers where they are known."""
-        static = functools.reduce(tf.broadcast_static_shape, [x.shape for x in tensors])
+        static = _static_shape(tensors)
         if static.is_fully_defined():
             return np.array(static.as_list(), np.int32)
         return functools.reduce(tf.broadcast_dynamic_shape, map(tf.shape, tensors))
@@ -183,6 +183,10 @@ class Reduction(CompiledOp):
         )
 
 
+def _static_shape(tensors):
+    return functools.reduce(tf.broadcast_static_shape, [x.shape for x in tensors])
+
+
 def _rows(tensors):
     """The inputs for a fold of their last axis, and each one's axes; those of 1 there repeat."""
     axes = [("1",) if x.shape[-1:] == [1] else ("n",) if x.shape.rank else () for x in tensors]
@@ -193,18 +197,19 @@ def _rows(tensors):
 
 def _columns(tensors, axis, shape):
     """Likewise for a fold of the first axis or of all."""
-    static = functools.reduce(tf.broadcast_static_shape, [x.shape for x in tensors])
+    static = _static_shape(tensors)
     given, most = [], static.rank
+    repeated = _repeated if len(tensors) > 1 else lambda x, *_: x
     for x in tensors:
         if not x.shape.rank:
             given.append((x, ()))
         elif axis is None:
-            given.append((tf.reshape(_repeated(x, static, shape), [-1]), ("n",)))
+            given.append((tf.reshape(repeated(x, static, shape), [-1]), ("n",)))
         elif x.shape.rank < most or x.shape[0] == 1:
             x = x if x.shape.rank < most else x[0]
-            given.append((tf.reshape(_repeated(x, static[1:], shape[1:]), [-1]), ("c",)))
+            given.append((tf.reshape(repeated(x, static[1:], shape[1:]), [-1]), ("c",)))
         else:
-            given.append((_as_matrix(_repeated(x, static, shape)), ("b", "c")))
+            given.append((_as_matrix(repeated(x, static, shape)), ("b", "c")))
     if axis == 0 and ("b", "c") not in [axes for _, axes in given]:
         given[0] = _as_matrix(tf.broadcast_to(tensors[0], shape)), ("b", "c")
     return given
@@ -216,8 +221,6 @@ def _as_matrix(x):
 
 
 def _repeated(x, static, shape):
-    """An input in that shape, if it is known to repeat along an axis."""
-    missing = [None] * (static.rank - x.shape.rank)
-    pairs = zip([*missing, *x.shape], static, strict=True)
-    repeats = missing or any(own == 1 and dim != 1 for own, dim in pairs)
-    return tf.broadcast_to(x, shape) if repeats else x
+    """An input in that shape, unless it is known to have it."""
+    known = static.is_fully_defined() and x.shape == static
+    return x if known else tf.broadcast_to(x, shape)

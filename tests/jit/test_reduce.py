@@ -185,6 +185,19 @@ def test_in_a_function_of_unknown_shapes(axis):
         tf.function(kernel).get_concrete_function(tf.TensorSpec(None), tf.TensorSpec([]))
 
 
+@pytest.mark.parametrize("axis", [0, None])
+def test_unknown_sizes_that_repeat(axis):
+    """As many elements in another shape are not those of the other input."""
+    kernel, stock = SUMS[axis]
+    unknown = tf.TensorSpec([None, None])
+    step = tf.function(kernel).get_concrete_function(unknown, unknown)
+    for rows, cols in ((5, 1), (1, 5), (5, 7)):
+        x, y = draw(rows, cols), draw(1, 5 if cols == 1 else cols)
+        assert_close(step(x, y), stock(x, y), "float32", 35)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        step(draw(2, 3), draw(3, 2))
+
+
 @axes
 def test_in_a_vectorized_map(axis):
     kernel, stock = SUMS[axis]
