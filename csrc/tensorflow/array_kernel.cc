@@ -128,6 +128,11 @@ class ArrayKernelOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("seeds", &seeds_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("split", &split_));
     OP_REQUIRES_OK(ctx, signature_.read(ctx));
+    const int arrays = ctx->num_inputs() - seeds_ + ctx->num_outputs();
+    OP_REQUIRES(
+        ctx,
+        static_cast<int>(signature_.axes.size()) == arrays && !(split_ && signature_.sizes.empty()),
+        Signature::malformed());  // an eager op has not been through infer_shapes
   }
 
   void Compute(OpKernelContext* ctx) override {

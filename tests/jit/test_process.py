@@ -48,6 +48,15 @@ def test_dtypes_that_it_was_not_compiled_for():
         raw(key, tf.ones(3))
 
 
+@pytest.mark.parametrize("wrong", [{"ranks": [0]}, {"ranks": [0, 1], "axes": [0]}, {"split": True}])
+def test_attributes_that_do_not_describe_the_arrays(wrong):
+    attributes = {"ranks": [0, 0], "axes": [], "sizes": [], "noise": [], **wrong}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must describe the core axes"):
+        native.load_ops().fastgen_array_kernel(
+            inputs=[tf.ones(3)], seed=[], kernel="none", Out=["float32"], **attributes
+        )
+
+
 def test_a_status_is_an_error_with_the_name():
     register("failing", lambda count, inputs, outputs: 7)
     with pytest.raises(tf.errors.InternalError, match="failing: the function returned status 7"):
