@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen import native
-from fastgen.jit import compiled_op, registry
+from fastgen.jit import compiled_op, registry, source
 from fastgen.jit.compiled_op import NARROW, CompiledOp
 from fastgen.jit.row_loops import Rows
 from fastgen.jit.signature import Signature
@@ -79,6 +79,7 @@ def kernel(
     options = {"gradient": gradient, "reference": reference, "noise": noise, "dtypes": dtypes}
     options |= {"fastmath": fastmath, "name": name}
     if function is None:
+        Signature.parse(name or "kernel", signature)  # a function, where @kernel has none
         return functools.partial(kernel, signature, **options)
     return ArrayKernel(signature, function, **options).define()
 
@@ -127,6 +128,7 @@ class ArrayKernel(CompiledOp):
                 f"its outputs{' and noise' if noise else ''}. "
                 f"Received: {function.__code__.co_argcount}"
             )
+        source.check_outputs(name, function, arity, len(signature.outputs))
         super().__init__(name, function, arity, gradient, reference, fastmath, noise)
         self.dtypes = self._checked_dtypes(dtypes)
         if gradient is not None and not isinstance(gradient, ArrayKernel):

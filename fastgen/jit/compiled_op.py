@@ -82,6 +82,10 @@ class CompiledOp:
             )
         return _defined[address]
 
+    def __reduce__(self):
+        """Copied and pickled as the function is: a name in a module."""
+        return self.__qualname__
+
     def __repr__(self):
         return f"<fastgen.jit.{type(self).__name__} {self.__name__}>"
 
@@ -282,9 +286,13 @@ class CompiledOp:
         wanted = os.environ.get("FASTGEN_DEBUG") == "1" and self.gradient and any(floating)
         if not wanted or floating in self._checked:
             return
-        self._checked.add(floating)
-        with tf.init_scope():
-            self._check_somewhere(tensors)
+        self._checked.add(floating)  # the check calls, too
+        try:
+            with tf.init_scope():
+                self._check_somewhere(tensors)
+        except Exception:
+            self._checked.discard(floating)
+            raise
 
 
 def named(name, function):

@@ -46,6 +46,18 @@ def check(name, function):
                 )
 
 
+def check_outputs(name, function, first, count):
+    """Refuse a function of arrays that gives the name of an output to something else."""
+    outputs = function.__code__.co_varnames[first : first + count]
+    for instruction in dis.get_instructions(function):
+        if instruction.opname.startswith("STORE_FAST") and instruction.argval in outputs:
+            lost = instruction.argval
+            raise Refusal(
+                f"{name}: outputs are written element by element, as {lost}[0] = 1.0, or as "
+                f"{lost}[:] = 1.0. Received: an assignment to {lost}"
+            )
+
+
 def functions_in(name, function, callers=()):
     """The function, then those it calls, as often as it names them."""
     if function in callers:

@@ -305,6 +305,17 @@ def test_refused_at_decoration(signature, function, why):
         jit.kernel(signature, function, name="it")
 
 
+def rebinds(x, y):
+    y = x  # noqa: F841
+
+
+def test_refused_where_an_output_is_lost():
+    with pytest.raises(ValueError, match="kernel: a signature is .* Received: <function rebinds"):
+        jit.kernel(rebinds)
+    with pytest.raises(ValueError, match="rebinds: outputs are written .* assignment to y"):
+        jit.kernel("(n)->(n)", rebinds)
+
+
 def test_refused_at_the_first_call():
     def returns(x, y):
         return x

@@ -1,6 +1,8 @@
 """@elementwise: values, dtypes, shapes, gradients, and the places it runs in."""
 
+import copy
 import doctest
+import pickle
 
 import hypothesis.extra.numpy as hnp
 import keras
@@ -174,8 +176,14 @@ def test_debug_mode_checks_gradients_at_the_first_call(monkeypatch):
     wrong = jit.elementwise(lambda x: 5 * x, gradient=lambda x, d: 4 * d, name="wrong")
     with pytest.raises(ValueError, match="wrong: the gradient of input 0 is 4"):
         tf.function(lambda x: wrong(x))(tf.ones([2]))
+    with pytest.raises(ValueError, match="wrong: the gradient of input 0 is 4"):
+        wrong([1.0])
     right = jit.elementwise(lambda x: 7 * x, gradient=lambda x, d: 7 * d, name="right")
     assert right([1.0]).numpy() == 7
+
+
+def test_copies():
+    assert copy.deepcopy(activation) is pickle.loads(pickle.dumps(activation)) is activation
 
 
 def test_defined_anew_with_another_gradient():
