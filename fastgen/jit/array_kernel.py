@@ -19,6 +19,9 @@ except ImportError:
     pfor = None
 
 
+NAMES = {None, *compiled_op.DTYPES}  # what dtypes= may hold
+
+
 def kernel(
     signature,
     function=None,
@@ -144,13 +147,13 @@ class ArrayKernel(CompiledOp):
 
     def _checked_dtypes(self, dtypes):
         count = len(self.signature.outputs)
-        dtypes = [None] * count if dtypes is None else list(dtypes)
-        if len(dtypes) != count or not set(dtypes) <= {None, *compiled_op.DTYPES}:
+        given = [None] * count if dtypes is None else list(dtypes)
+        if isinstance(dtypes, str) or len(given) != count or not set(given) <= NAMES:
             raise Refusal(
-                f"{self.__name__}: dtypes must be None or {count} names of dtypes or None. "
-                f"Received: {dtypes}"
+                f"{self.__name__}: dtypes must be None or a list, for each of {count} outputs a "
+                f"name of a dtype or None. Received: {dtypes}"
             )
-        return dtypes
+        return given
 
     def _noise_shape(self, tensors):
         sizes, rows = {}, tf.zeros([0], tf.int32)

@@ -90,9 +90,9 @@ class CompiledOp:
         return f"<fastgen.jit.{type(self).__name__} {self.__name__}>"
 
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, *inputs, seed=None):
+    def __call__(self, *inputs, seed=None, **named):
         """The outputs for tensors, arrays or numbers; plain numbers take the others' dtype."""
-        tensors, seed = self._tensors(inputs), self._seed(seed)
+        tensors, seed = self._tensors(self._in_order(inputs, named)), self._seed(seed)
         op = dispatch.fused_op(self.op, leading_dtype(tensors)) or self._emulation()
         if op is None:
             outputs = tf.nest.flatten(self._stock(tensors, seed))
@@ -106,6 +106,18 @@ class CompiledOp:
         if native.load_ops() or self.reference or dispatch.unasked():
             return None
         return emulation.OPS[self.kind]
+
+    def _in_order(self, inputs, named):
+        """The inputs, some of which may have been given by name."""
+        if not named:
+            return inputs
+        try:
+            return self.__signature__.bind_partial(*inputs, **named).args
+        except TypeError as error:
+            raise ValueError(
+                f"{self.__name__}: takes {self.__signature__}: {error}. "
+                f"Received: {len(inputs)} inputs and {list(named)}"
+            ) from error
 
     def _seed(self, seed):
         """The seed as a list of int64 tensors: of one, where there is noise."""

@@ -147,10 +147,15 @@ class Reduction(CompiledOp):
             )
         return self.axis if max(ranks) > 1 else None
 
-    @staticmethod
-    def _shape(tensors):
+    def _shape(self, tensors):
         """What the inputs broadcast to: numbers where they are known."""
-        static = _static_shape(tensors)
+        try:
+            static = _static_shape(tensors)
+        except ValueError as error:
+            raise ValueError(
+                f"{self.__name__}: inputs must have shapes that broadcast. "
+                f"Received: shapes {[tuple(x.shape) for x in tensors]}"
+            ) from error
         if static.is_fully_defined():
             return np.array(static.as_list(), np.int32)
         return functools.reduce(tf.broadcast_dynamic_shape, map(tf.shape, tensors))

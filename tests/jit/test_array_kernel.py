@@ -334,8 +334,9 @@ def test_refused_at_the_first_call():
     ):
         with pytest.raises(ValueError, match=f"it: .*({why})"):
             jit.kernel("(n)->(n)", bad, name="it")([1.0, 2.0])
-    with pytest.raises(ValueError, match="it: dtypes must be None or 1 names"):
-        jit.kernel("(n)->(n)", returns, name="it", dtypes=["complex64"])
+    for dtypes in (["complex64"], "int32", ["int32"] * 2):
+        with pytest.raises(ValueError, match="it: dtypes must be .* of 1 outputs"):
+            jit.kernel("(n)->(n)", returns, name="it", dtypes=dtypes)
 
 
 def test_sizes_that_do_not_fit():

@@ -224,6 +224,8 @@ def test_refused():
     ):
         with pytest.raises(ValueError, match=f"it: {why}"):
             jit.reduce(term, name="it", **wrong)
+    with pytest.raises(ValueError, match="it: inputs must have shapes that broadcast.*3,.*2,"):
+        jit.reduce(term, name="it")(tf.ones([3]), tf.ones([2]))
     with pytest.raises(ValueError, match="last: inputs must be of known rank, and have an axis"):
         jit.reduce(term, name="last")(1.0, 2.0)
     with pytest.raises(ValueError, match="it: .*(returns numbers|Numba cannot)"):

@@ -116,6 +116,12 @@ def test_calls():
     kernel = jit.elementwise(lambda x, y: x + y, name="it")
     with pytest.raises(ValueError, match="it: takes 2 inputs. Received: 1"):
         kernel(1.0)
+    assert kernel(y=1.0, x=2.0) == kernel(2.0, y=1.0) == 3
+    for named in ({"z": 1.0}, {"x": 1.0}):
+        with pytest.raises(ValueError, match=r"it: takes \(x, y\): .*Received: 1 inputs and \['.'"):
+            kernel(1.0, **named)
+    with pytest.raises(ValueError, match="it: takes 2 inputs. Received: 1"):
+        kernel(x=1.0)
     with pytest.raises(ValueError, match="it: inputs must be .* 'complex64'"):
         kernel(tf.constant(1j, tf.complex64), 1.0)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"it: .* broadcast.*\[2\], \[3\]"):
