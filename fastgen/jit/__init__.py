@@ -26,8 +26,7 @@ __all__ = [
     "sparsity",
 ]
 
-if native.tensorflow_version() is not None:
-    native.require_tensorflow("fastgen.jit")
+if native.tensorflow_version() is not None and native.keras_backend() == "tensorflow":
     from fastgen.jit import math
     from fastgen.jit.array_kernel import ArrayKernel, kernel
     from fastgen.jit.discriminator_gradient import discriminator_gradient

@@ -112,5 +112,6 @@ def _array(op, name, array, dtypes):
                 f"{name} at {interface['data'][0]:#x}, strides={interface.get('strides')}"
             )
         array = array.copy()
-    # What kernels write for an array of another library is an array of Numba's.
-    return target.cuda.as_cuda_array(array, sync=False) if module is None else array
+    # What kernels write for an array of another library is an array of Numba's, which waits for the
+    # stream that the library names.
+    return target.cuda.as_cuda_array(array) if module is None else array

@@ -20,7 +20,7 @@ def stream(op, seed):
     """What kernels need of a seed: four numbers; of what is none, a ValueError."""
     try:
         words = np.asarray(seed)
-    except TypeError:  # CuPy's arrays do not come by themselves
+    except (TypeError, ValueError):  # of CuPy's arrays, which do not come by themselves; of rags
         words = None
     if words is None or words.shape != (2,) or words.dtype not in (np.int32, np.int64):
         raise ValueError(

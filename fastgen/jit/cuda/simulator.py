@@ -74,6 +74,7 @@ class _Cuda:
 
     def shfl_xor_sync(self, mask, value, lanes):
         """As in a warp, but every thread of the block has to come."""
+        assert mask == 0xFFFFFFFF
         me = threading.current_thread().thread_id
         self.shuffled[me] = value
         self.syncthreads()

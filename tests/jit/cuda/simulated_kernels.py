@@ -42,8 +42,8 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def two_warps_a_row(monkeypatch):
-    monkeypatch.setattr(rows, "THREADS", 64)
+def three_warps_a_row(monkeypatch):
+    monkeypatch.setattr(rows, "THREADS", 96)
     monkeypatch.setattr(rows, "MOST_STEPS", 0)
 
 
@@ -82,8 +82,16 @@ def test_gaussian_sample_kl(dtype, shape):
 
 
 @dtypes
-def test_gaussian_sample_kl_of_rows_that_a_block_shares(two_warps_a_row, dtype):
+def test_gaussian_sample_kl_of_rows_that_a_block_shares(three_warps_a_row, dtype):
     check_sample_kl(dtype, (3, 301))
+
+
+@dtypes
+def test_divergence_is_never_negative(dtype):
+    (log_var,) = normal(dtype, (64, 1))
+    log_var *= 4 * np.sqrt(np.finfo(dtype).eps)  # where what is left of 1 + x - exp(x) is rounding
+    kl = cuda.gaussian_sample_kl(np.zeros_like(log_var), log_var, (1, 2))[1]
+    assert (kl >= 0).all()
 
 
 @dtypes
@@ -138,7 +146,9 @@ def check_sparsity(activations, kind, target):
 
 
 @pytest.mark.parametrize("kind, target", KINDS)
-@pytest.mark.parametrize("dtype, shape", [("float32", (31, 5)), *CASES[2:]], ids=str)
+@pytest.mark.parametrize(
+    "dtype, shape", [("float32", (31, 5)), ("float32", (2, 33)), *CASES[2:]], ids=str
+)
 def test_sparsity(dtype, kind, target, shape):
     (activations,) = normal(dtype, shape)
     check_sparsity(np.abs(activations) % 1 if kind == "kl" else activations, kind, target)
@@ -183,7 +193,7 @@ def test_sigmoid_cross_entropy_with_images(dtype):
 
 
 @dtypes
-def test_sigmoid_cross_entropy_of_many(two_warps_a_row, dtype):
+def test_sigmoid_cross_entropy_of_many(three_warps_a_row, dtype):
     targets, logits = normal(dtype, (2, 33), (2, 33))
     check_cross_entropy(np.abs(targets) % 1, logits, 0.0)
 
@@ -198,6 +208,16 @@ def test_sum_of_more_chunks_than_threads():
 def test_sigmoid_cross_entropy_of_extremes(dtype):
     logits = np.tile(np.array([-1000.0, -30, 0, 30, 1000, np.nan], dtype), [3, 1])
     check_cross_entropy(np.repeat(np.array([[0], [0.5], [1]], dtype), 6, axis=1), logits, 0.0)
+
+
+@dtypes
+@pytest.mark.parametrize("target, sign", [(0, -1), (1, 1)])
+def test_small_slopes_keep_their_digits(dtype, target, sign):
+    logits = sign * np.linspace(1, 60, 8, dtype=dtype)
+    one, targets = np.ones([], dtype), np.full_like(logits, target)
+    slopes = cuda.sigmoid_cross_entropy_grad(targets, logits, 0.0, one, "mean") * logits.size
+    small = np.exp(-np.abs(logits).astype(float))
+    assert_close(slopes / small, -sign / (1 + small), dtype)
 
 
 @dtypes
@@ -267,6 +287,7 @@ REFUSED = [
         "rank 1 or more. Received",
     ),
     (cuda.gaussian_sample_kl, (F, F, (1, 2, 3)), "seed must be two integers of 64 bits"),
+    (cuda.gaussian_sample_kl, (F, F, ([1], [2, 3])), "seed must be two integers of 64 bits"),
     (cuda.gaussian_sample_kl, (F, F, (0.5, 2)), "seed must be two integers of 64 bits"),
     (cuda.gaussian_sample_kl, (F, F, (1, 2**64)), "seed must be two integers of 64 bits"),
     (

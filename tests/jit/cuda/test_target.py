@@ -19,6 +19,7 @@ COMPILED = [("float32", (8, 0)), ("float32", (9, 0)), ("float64", (9, 0))]
 # A number a unit, which must not lose 1 - q: see fastgen/jit/cuda/sparsity.py.
 IN_FLOAT64 = {"penalties", "slopes"}
 WITH_LOCAL_ARRAYS = {"gaussian_sample_kl", "gaussian_sample_kl_grad"}
+SUMS_IN_TURN = {"gaussian_sample_kl", "means_of_rows"}
 ELEMENTWISE = {"column_sums", "gradients", "losses", "means_of_rows", "sum_of_all"}
 NAMES = IN_FLOAT64 | WITH_LOCAL_ARRAYS | ELEMENTWISE
 
@@ -79,6 +80,8 @@ def test_ptx(monkeypatch, tmp_path, dtype, capability):
         unwanted = r"\.local|\bcall\b" + (r"|\.f64" if dtype == "float32" else "")
         if name not in IN_FLOAT64:
             assert re.findall(unwanted, code) == [], name
+        if name in SUMS_IN_TURN:  # one more than a sum needs: its place is written again
+            assert len(re.findall(r"\bbar\.sync", code)) == 2
         if name in WITH_LOCAL_ARRAYS:
             assert re.search(r"ld\.\w+\.v[24]\.f", code) and re.search(r"st\.\w+\.v[24]\.f", code)
             assert_no_spills(code, tmp_path / f"{name}.ptx", arch)
@@ -116,6 +119,20 @@ def test_without_numba_cuda(monkeypatch):
         target._import()
 
 
+def test_with_another_backend_of_keras(run_python):
+    """TensorFlow may be installed and not be used."""
+    code = """
+import sys
+from fastgen.jit import cuda
+assert "tensorflow" not in sys.modules
+try:
+    from fastgen.jit import elementwise
+except ImportError as error:
+    print(error)
+"""
+    assert "fastgen.jit.elementwise runs on" in run_python(code, KERAS_BACKEND="jax")
+
+
 def test_nobody_else_imports_numba_cuda():
     """So that fastgen.jit does without it."""
     ours = Path(target.__file__).parent
@@ -129,6 +146,21 @@ def test_nobody_else_imports_numba_cuda():
 def test_arrays_of_the_host_are_refused():
     with pytest.raises(ValueError, match="mean must be an array on the GPU.* of type ndarray"):
         cuda.gaussian_sample_kl(np.ones([2, 3]), np.ones([2, 3]), (1, 2))
+
+
+def test_streams_of_other_libraries_are_waited_for(monkeypatch):
+    """Numba waits unless told not to."""
+
+    class Array:
+        __cuda_array_interface__ = {"shape": (2, 3), "typestr": "<f4", "data": (64, False)}  # noqa: RUF012
+
+    def view(array, sync=True):
+        return types.SimpleNamespace(shape=(2, 3), owner=array, sync=sync)
+
+    monkeypatch.setattr(target, "cuda", types.SimpleNamespace(as_cuda_array=view))
+    array = Array()
+    (taken,) = arguments.floats("op", x=array)
+    assert taken.owner is array and taken.sync
 
 
 def test_launches_are_flat_and_on_cupys_stream(monkeypatch):
