@@ -67,6 +67,11 @@ class CompiledOp:
         """Where the kernel is defined: what a saved model that has it for an activation holds."""
         return f"{self.__module__}:{self.__qualname__}"
 
+    @property
+    def py_func(self):
+        """The function, which is what other kernels call by this one's name."""
+        return self.__wrapped__
+
     def get_config(self):
         """What Keras writes into a model's file."""
         return {"kernel": self.address}

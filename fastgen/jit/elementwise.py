@@ -26,8 +26,8 @@ def elementwise(
 
     `y[i] = function(x[i], ...)`, the inputs broadcast. Numbers in the function have the dtype of
     its floating inputs, as in NumPy; float16 and bfloat16 are float32 inside it. It may call other
-    such functions, Python's `math`, and `fastgen.jit.math`, which is several times as fast. It
-    cannot raise, print or allocate: return NaN instead.
+    functions and kernels of scalars, Python's `math`, and `fastgen.jit.math`, which is several
+    times as fast. It cannot raise, print or allocate: return NaN instead.
 
     Example:
     >>> import tensorflow as tf

@@ -38,7 +38,7 @@ def check(name, function):
             f"Received: {name}{inspect.signature(function)}"
         )
     for each in functions_in(name, function):
-        for instruction in dis.get_instructions(each):
+        for instruction in _instructions(each.__code__):
             if word := RAISING.get(instruction.opname):
                 raise Refusal(
                     f"{name}: a kernel cannot raise, its outputs would be left unwritten; return "
@@ -82,15 +82,14 @@ def python_function(value):
 
 def references(function):
     """Names that a function takes from outside, `"module.name"` from modules, and their values."""
-    code = function.__code__
-    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-    found = {name: cell.cell_contents for name, cell in cells}
-    outside = {**function.__globals__, **found}
-    name, value = "", None
-    for instruction in dis.get_instructions(code):
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    cells = {name: cell.cell_contents for name, cell in cells if cell != types.CellType()}
+    outside = {"LOAD_GLOBAL": function.__globals__, "LOAD_DEREF": cells}
+    found, name, value = dict(cells), "", None
+    for instruction in _instructions(function.__code__):
         key = instruction.argval
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_DEREF") and key in outside:
-            name, value = key, outside[key]
+        if key in outside.get(instruction.opname, ()):
+            name, value = key, outside[instruction.opname][key]
             found[name] = value
         elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and _has(value, key):
             name, value = f"{name}.{key}", getattr(value, key)
@@ -98,6 +97,14 @@ def references(function):
         else:
             value = None
     return found
+
+
+def _instructions(code):
+    """Those of the code, and of functions that are defined in it."""
+    yield from dis.get_instructions(code)
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _instructions(inner)
 
 
 def _has(value, key):
@@ -151,6 +158,8 @@ def compilable(function, float32, jit):
         if inner is not None and "." not in name:
             value = jit(compilable(inner, float32, jit))
         outside[name] = weak(value) if float32 else value
+    if lost := set(code.co_freevars) - set(outside):
+        raise NameError(f"{sorted(lost)[0]} is not defined")
     cells = tuple(types.CellType(outside[name]) for name in code.co_freevars)
     code = in_float32(code) if float32 else code
     names = {"__builtins__": builtins, "__name__": function.__module__, **outside}

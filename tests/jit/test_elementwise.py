@@ -19,6 +19,7 @@ from tests.tolerances import assert_close
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 WHOLE = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+FACTOR = 2.0
 dtypes = pytest.mark.parametrize("dtype", FLOATS)
 
 
@@ -180,6 +181,28 @@ def test_debug_mode_checks_gradients_at_the_first_call(monkeypatch):
         wrong([1.0])
     right = jit.elementwise(lambda x: 7 * x, gradient=lambda x, d: 7 * d, name="right")
     assert right([1.0]).numpy() == 7
+
+
+def test_kernels_call_kernels():
+    twice = jit.elementwise(lambda x: activation(activation(x)), name="twice")
+    assert twice([-16.0, 2.0]).numpy().tolist() == [-1, 2]
+
+
+def test_names_that_are_defined_later_and_inside():
+    def quadruples(x):
+        def doubled(y):
+            return y * FACTOR
+
+        return doubled(later(x))
+
+    kernel = jit.elementwise(quadruples)
+    with pytest.raises(ValueError, match="quadruples: .*: later is not defined"):
+        kernel([1.0])
+
+    def later(x):
+        return 2 * x
+
+    assert kernel([1.0]).numpy() == 4
 
 
 def test_copies():
