@@ -104,14 +104,19 @@ def _array(op, name, array, dtypes):
         raise ValueError(
             f"{op}: {name} must be {' or '.join(dtypes)}. Received: {name}.dtype={received}"
         )
-    module = _module(array)
-    if interface.get("strides") is not None or interface["data"][0] % 16:
+    strides = interface.get("strides")
+    gaps, module = strides is not None, _module(array)
+    if module is None:
+        # What kernels write for an array of another library is an array of Numba's, which waits for
+        # the stream that the library names. Numba's own name no strides where they repeat a row.
+        numbas = target.cuda.as_cuda_array(array)
+        gaps = not getattr(array, "is_c_contiguous", numbas.is_c_contiguous)()
+        array = numbas
+    if gaps or interface["data"][0] % 16:
         if module is None:
             raise ValueError(
                 f"{op}: {name} must lie in one piece, at a multiple of 16 bytes. Received: "
-                f"{name} at {interface['data'][0]:#x}, strides={interface.get('strides')}"
+                f"{name} at {interface['data'][0]:#x}, strides={strides}"
             )
         array = array.copy()
-    # What kernels write for an array of another library is an array of Numba's, which waits for the
-    # stream that the library names.
-    return target.cuda.as_cuda_array(array) if module is None else array
+    return array

@@ -148,19 +148,47 @@ def test_arrays_of_the_host_are_refused():
         cuda.gaussian_sample_kl(np.ones([2, 3]), np.ones([2, 3]), (1, 2))
 
 
-def test_streams_of_other_libraries_are_waited_for(monkeypatch):
-    """Numba waits unless told not to."""
+@pytest.fixture
+def numba_view(monkeypatch):
+    """`strides, address → array` of Numba's that needs no GPU, also what others are viewed as."""
+    from numba.cuda.cudadrv.devicearray import DeviceNDArray
 
-    class Array:
-        __cuda_array_interface__ = {"shape": (2, 3), "typestr": "<f4", "data": (64, False)}  # noqa: RUF012
+    class Pointer(int):
+        value = property(int)
+
+    def make(strides, address=64):
+        pointer = Pointer(address)
+        memory = types.SimpleNamespace(device_ctypes_pointer=pointer, size=24, _cuda_memsize_=24)
+        return DeviceNDArray((2, 3), strides, np.dtype("float32"), gpu_data=memory)
 
     def view(array, sync=True):
-        return types.SimpleNamespace(shape=(2, 3), owner=array, sync=sync)
+        there = array.__cuda_array_interface__
+        numbas = make(there["strides"] or (12, 4), there["data"][0])
+        numbas.owner, numbas.sync = array, sync
+        return numbas
 
     monkeypatch.setattr(target, "cuda", types.SimpleNamespace(as_cuda_array=view))
-    array = Array()
-    (taken,) = arguments.floats("op", x=array)
-    assert taken.owner is array and taken.sync
+    return make
+
+
+def of_another_library(strides, address=64):
+    there = {"shape": (2, 3), "typestr": "<f4", "data": (address, False), "strides": strides}
+    return types.SimpleNamespace(shape=(2, 3), __cuda_array_interface__=there)
+
+
+def test_arrays_of_other_libraries(numba_view):
+    """Numba waits for their stream unless told not to; strides may say that there are no gaps."""
+    for array in of_another_library(None), of_another_library((12, 4)), numba_view((12, 4)):
+        (taken,) = arguments.floats("op", x=array)
+        assert taken.owner is array and taken.sync
+
+
+@pytest.mark.parametrize("make", ["numba_view", "of_another_library"])
+@pytest.mark.parametrize("place", [((16, 4),), ((0, 4),), ((12, 4), 68)], ids=str)
+def test_arrays_of_other_libraries_that_would_be_copied(numba_view, make, place):
+    array = (numba_view if make == "numba_view" else of_another_library)(*place)
+    with pytest.raises(ValueError, match="op: x must lie in one piece, at a multiple of 16 bytes"):
+        arguments.floats("op", x=array)
 
 
 def test_launches_are_flat_and_on_cupys_stream(monkeypatch):
