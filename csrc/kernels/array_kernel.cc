@@ -56,6 +56,16 @@ FG_INLINE int64_t run_of_rows(const ArrayCall& call, int64_t first, int64_t coun
   return failed ? first + failed : 0;
 }
 
+// Of rows that fail on any thread the first, which is the same every time.
+FG_INLINE void note_least(int64_t* failed, int64_t row) {
+  int64_t seen = __atomic_load_n(failed, __ATOMIC_RELAXED);
+  while (!seen || row < seen) {
+    if (__atomic_compare_exchange_n(failed, &seen, row, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+      return;
+    }
+  }
+}
+
 int array_kernel(const fg_threads* threads, const char* name, fg_array_function f, int rank,
                  const int64_t* dims, int inputs, int outputs, const fg_rows* arrays,
                  int size_count, const int64_t* sizes, int64_t last_size, int64_t noise,
@@ -92,7 +102,7 @@ int array_kernel(const fg_threads* threads, const char* name, fg_array_function 
                    if (cut && !is_last && first + run == call.rows) --run;
                    const int64_t row =
                        run_of_rows(call, first, run, is_last ? last_sizes : sizes, buffer);
-                   if (row) __atomic_store_n(&failed, row, __ATOMIC_RELAXED);
+                   if (row) note_least(&failed, row);
                    first += run;
                  }
                  free(buffer);

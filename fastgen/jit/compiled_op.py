@@ -232,7 +232,8 @@ class CompiledOp:
         """Those of the reference."""
         if self.reference is None or not self.reference_has_its_arguments:
             raise LookupError(
-                f"{self.__name__}: has no gradient: give @{self.decorator} a gradient="
+                f"{self.__name__}: has no gradient: give @{self.decorator} a gradient=, which for "
+                "gradients of the second order is a kernel with a gradient= itself"
             )
         drawn = [self._draw(inputs, each) for each in seed]
         found = iter(gradients_of(self.reference, inputs, drawn, upstream))

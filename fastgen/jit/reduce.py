@@ -47,8 +47,9 @@ def reduce(
         fold: `"sum"`, `"mean"`, `"max"` or `"min"`.
         gradient: function `(*inputs, *d_outputs)` of scalars that returns the gradient of each
             input, as that of `elementwise`; of a mean, `d_outputs` are divided by the count.
-            Largest and least values have none.
-        reference: function of tensors that does the same, fold included, in stock TensorFlow ops.
+            Largest and least values have none. Without it gradients are those of the reference.
+        reference: function of tensors that does the same, fold included, in stock TensorFlow ops:
+            for XLA and inside `fastgen.portable()`.
         fastmath: as Numba's, for the function; sums are made in any order without it.
         name: of the op; by default the function's.
 
@@ -110,6 +111,20 @@ class Reduction(CompiledOp):
             self.gradient = Elementwise(gradient, fastmath=fastmath, name=f"{name}.gradient")
 
     def _run(self, op, tensors, seed):
+        if self.gradient is not None or self.reference is None:
+            return self._folded(op, tensors)
+
+        @tf.custom_gradient
+        def folded(*inputs):
+            def gradients(*upstream):
+                found = iter(compiled_op.gradients_of(self.reference, inputs, [], upstream))
+                return [next(found) if x.dtype.is_floating else None for x in inputs]
+
+            return self._folded(op, inputs), gradients
+
+        return folded(*tensors)
+
+    def _folded(self, op, tensors):
         wide = [tf.cast(x, tf.float32) if x.dtype in NARROW else x for x in tensors]
         axis, shape = self._axis(wide), self._shape(wide)
         given = _rows(wide) if axis == -1 else _columns(wide, axis, shape)

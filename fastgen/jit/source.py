@@ -28,7 +28,7 @@ class Refusal(ValueError):
 
 def check(name, function):
     """Refuse what is no function of scalars, and what would raise."""
-    if not inspect.isfunction(function):
+    if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
         raise Refusal(f"{name}: a kernel is a Python function. Received: {function!r}")
     parameters = inspect.signature(function).parameters.values()
     plain = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY

@@ -204,6 +204,8 @@ def test_an_index_out_of_bounds_is_an_error():
             gather(x, tf.constant([0, bad]))
     with pytest.raises(tf.errors.InvalidArgumentError, match="Received: row 1"):
         gather(draw(2, 4), tf.constant([[0, 0], [0, 9]]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Received: row 0\b"):
+        gather(draw(20_000, 4), tf.constant([9]))  # on several threads
 
 
 def test_checks_that_can_be_proved_are_gone(nothing_on_the_disk):

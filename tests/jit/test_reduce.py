@@ -198,6 +198,24 @@ def test_unknown_sizes_that_repeat(axis):
         step(draw(2, 3), draw(3, 2))
 
 
+def test_without_a_gradient_that_of_the_reference():
+    largest = jit.reduce(
+        lambda x, n: x * x + n,
+        fold="max",
+        reference=lambda x, n: tf.reduce_max(x * x + tf.cast(n, x.dtype), -1),
+    )
+    x, n = draw(4, 5), tf.constant([1, 0, 2, 0, 0])
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = largest(x, n)
+        slope = tape.gradient(y, x)
+    kept = tf.cast(x * x + tf.cast(n, x.dtype) == y[:, tf.newaxis], "float32")
+    assert_close(slope, 2 * x * kept, "float32", 4)
+    assert_close(outer.gradient(slope, x), 2 * kept, "float32", 4)
+
+
 @axes
 def test_in_a_vectorized_map(axis):
     kernel, stock = SUMS[axis]

@@ -42,6 +42,10 @@ def has_a_default(x, y=1.0):
     return x + y
 
 
+async def is_awaited(x):
+    return x
+
+
 def takes_any(*x):
     return x
 
@@ -61,6 +65,7 @@ def refers_to_an_array(x):
         (takes_any, "by position"),
         (lambda: 1.0, "one scalar or more"),
         (math.exp, "is a Python function"),
+        (is_awaited, "is a Python function"),
     ],
 )
 def test_refused_at_decoration(bad, why):
