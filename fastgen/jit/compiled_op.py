@@ -98,13 +98,20 @@ class CompiledOp:
     def __call__(self, *inputs, seed=None, **named):
         """The outputs for tensors, arrays or numbers; plain numbers take the others' dtype."""
         tensors, seed = self._tensors(self._in_order(inputs, named)), self._seed(seed)
-        op = dispatch.fused_op(self.op, leading_dtype(tensors)) or self._emulation()
+        op = self._chosen_op(tensors) or self._emulation()
         if op is None:
             outputs = tf.nest.flatten(self._stock(tensors, seed))
         else:
             self._check_once(tensors)
             outputs = self._run(op, tensors, seed)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _chosen_op(self, inputs):
+        """The op of compiled code, or None where stock ops are to run."""
+        if dispatch.fused_op(self.op, leading_dtype(inputs)) is None:
+            return None
+        # By its name dispatch may know another kernel, of another kind, by now.
+        return getattr(native.load_ops(), f"fastgen_{self.kind}")
 
     def _emulation(self):
         """What runs where no native library was built and there is no reference; else None."""
@@ -218,7 +225,7 @@ class CompiledOp:
                     "another than inside: take the gradient outside, too"
                 )
             return self._stock_gradients(inputs, seed, upstream, wanted)
-        op = dispatch.fused_op(self.gradient.op, leading_dtype(inputs))
+        op = self.gradient._chosen_op(inputs)
         if op is None:  # asked for after the op was made, which cannot be taken back
             kind, ops = self.gradient.kind, native.load_ops()
             op = getattr(ops, f"fastgen_{kind}") if ops else emulation.OPS[kind]

@@ -1,13 +1,14 @@
 """`@elementwise`: a function of scalars as a TensorFlow op over tensors."""
 
 import functools
+import inspect
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from fastgen import native
-from fastgen.jit import compiled_op, loops, registry
+from fastgen.jit import compiled_op, loops, registry, source
 from fastgen.jit.compiled_op import CLOSE, SEED, CompiledOp
 
 try:
@@ -92,6 +93,11 @@ class Elementwise(CompiledOp):
     ):
         name = compiled_op.named(name, function)
         arity = function.__code__.co_argcount - bool(noise)
+        if not arity:
+            raise source.Refusal(
+                f"{name}: with noise a kernel takes one scalar or more before it. "
+                f"Received: {name}{inspect.signature(function)}"
+            )
         super().__init__(name, function, arity, gradient, reference, fastmath, noise)
         if gradient is not None and not isinstance(gradient, Elementwise):
             own = f"{self.__name__}.gradient"

@@ -117,7 +117,8 @@ def fingerprint(name, function):
     for each in functions_in(name, function):
         outside = sorted(references(each).items())
         described = [(key, _described(name, key, x)) for key, x in outside]
-        digest.update(repr([*_parts(each.__code__), described]).encode())
+        defaults = _described(name, "a default", each.__defaults__ or ())
+        digest.update(repr([*_parts(each.__code__), described, defaults]).encode())
     return digest.hexdigest()
 
 
@@ -163,7 +164,8 @@ def compilable(function, float32, jit):
     cells = tuple(types.CellType(outside[name]) for name in code.co_freevars)
     code = in_float32(code) if float32 else code
     names = {"__builtins__": builtins, "__name__": function.__module__, **outside}
-    return types.FunctionType(code, names, function.__name__, None, cells)
+    defaults = tuple(weak(x) if float32 else x for x in function.__defaults__ or ())
+    return types.FunctionType(code, names, function.__name__, defaults, cells)
 
 
 def weak(value):

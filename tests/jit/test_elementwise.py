@@ -205,6 +205,25 @@ def test_names_that_are_defined_later_and_inside():
     assert kernel([1.0]).numpy() == 4
 
 
+def test_functions_with_defaults():
+    def scaled(x, by):
+        return x * by
+
+    for scaled.__defaults__ in ((2.0,), (3.0,)):
+        kernel = jit.elementwise(lambda x: scaled(x), name="scaled")
+        assert kernel([1.0]).numpy() == scaled.__defaults__[0]
+
+
+def test_kernels_of_one_name():
+    double = jit.elementwise(lambda x: 2 * x, gradient=lambda x, d: 2 * d)
+    total = jit.reduce(lambda x: x, gradient=lambda x, d: d)
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = total(double(x))
+    assert y.numpy() == 6 and tape.gradient(y, x).numpy().tolist() == [2, 2]
+
+
 def test_copies():
     assert copy.deepcopy(activation) is pickle.loads(pickle.dumps(activation)) is activation
 

@@ -117,6 +117,11 @@ def test_refused_at_the_first_call(bad, why):
         kernel([1.0, 5.0])
 
 
+def test_noise_alone():
+    with pytest.raises(ValueError, match=r"it: with noise .* Received: it\(noise\)"):
+        jit.elementwise(lambda noise: noise, noise="normal", name="it")
+
+
 def test_calls():
     kernel = jit.elementwise(lambda x, y: x + y, name="it")
     with pytest.raises(ValueError, match="it: takes 2 inputs. Received: 1"):
