@@ -15,7 +15,6 @@ __all__ = [
     "ArrayKernel",
     "Elementwise",
     "Reduction",
-    "cuda",
     "discriminator_gradient",
     "elementwise",
     "gaussian_sample_kl",

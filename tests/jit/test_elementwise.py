@@ -35,7 +35,7 @@ def in_float64(inputs):
     return mix_in_stock_ops(*(tf.cast(x, tf.float64) for x in inputs))
 
 
-@pytest.mark.parametrize("name", sorted({*jit.__all__} - {"cuda"}))  # whose examples need a GPU
+@pytest.mark.parametrize("name", jit.__all__)
 def test_example(name):
     (test,) = doctest.DocTestFinder(recurse=False).find(getattr(jit, name), name, globs={})
     assert test.examples and not doctest.DocTestRunner().run(test).failed
