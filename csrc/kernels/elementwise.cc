@@ -7,6 +7,7 @@ namespace FASTGEN_TARGET {
 
 // Of a function that nobody has measured.
 constexpr int64_t kFunctionCycles = 4 * kElementCycles;
+constexpr int64_t kTileBytes = 2 * kTile * sizeof(double);
 
 FG_INLINE bool is_narrow(const fg_elementwise_array& x) {
   return x.dtype == FG_FLOAT16 || x.dtype == FG_BFLOAT16;
@@ -21,6 +22,7 @@ struct ElementwiseCall {
   const fg_elementwise_array* arrays;
   const int64_t* seed;
   int64_t periods[FG_ELEMENTWISE_MOST_ARRAYS];  // of the inputs
+  int slots[FG_ELEMENTWISE_MOST_ARRAYS];        // which tile is an array's, if it has one
 };
 
 // After how many elements an input begins anew, if a tile holds them; else 0.
@@ -116,13 +118,13 @@ FG_INLINE const void* input_tile(const ElementwiseCall& call, const fg_elementwi
 // beginning, so that f can start anywhere in it: beside the same input without stride 0, swish of
 // 4096x256 by a row takes 1.10 -> 1.01 times as long.
 FG_INLINE int32_t elementwise_panel(const ElementwiseCall& call, int64_t first, int64_t end,
-                                    int64_t step) {
-  alignas(64) char tiles[FG_ELEMENTWISE_MOST_ARRAYS][2 * kTile * sizeof(double)];
+                                    int64_t step, char* tiles) {
+  const auto tile_of = [&](int i) { return tiles + call.slots[i] * kTileBytes; };
   const void* inputs[FG_ELEMENTWISE_MOST_ARRAYS];
   void* outputs[FG_ELEMENTWISE_MOST_ARRAYS];
   for (int i = 0; i < call.inputs; ++i) {
     const int64_t copied = call.periods[i] + least(step, end - first);
-    if (call.periods[i]) input_tile(call, call.arrays[i], 0, copied, tiles[i]);
+    if (call.periods[i]) input_tile(call, call.arrays[i], 0, copied, tile_of(i));
   }
   fg_place place = {};
   if (call.seed) place.seed[0] = call.seed[0], place.seed[1] = call.seed[1];
@@ -134,11 +136,11 @@ FG_INLINE int32_t elementwise_panel(const ElementwiseCall& call, int64_t first, 
     for (int i = 0; i < call.inputs; ++i) {
       const fg_elementwise_array& x = call.arrays[i];
       const int bytes = is_narrow(x) ? sizeof(float) : x.bytes;
-      inputs[i] = call.periods[i] ? tiles[i] + first % call.periods[i] * bytes
-                                  : input_tile(call, x, first, size, tiles[i]);
+      inputs[i] = call.periods[i] ? tile_of(i) + first % call.periods[i] * bytes
+                                  : input_tile(call, x, first, size, tile_of(i));
     }
     for (int i = 0; i < call.outputs; ++i) {
-      outputs[i] = is_narrow(out[i]) ? tiles[call.inputs + i] : at(out[i], first);
+      outputs[i] = is_narrow(out[i]) ? tile_of(call.inputs + i) : at(out[i], first);
     }
     if (const int32_t status = call.f(size, inputs, outputs)) return status;
     for (int i = 0; i < call.outputs; ++i) {
@@ -160,21 +162,28 @@ int elementwise(const fg_threads* threads, const char* name, fg_elementwise_func
                 "Received: inputs=%d, outputs=%d, rank=%d",
                 name, FG_ELEMENTWISE_MOST_ARRAYS, FG_ELEMENTWISE_MOST_AXES, inputs, outputs, rank);
   }
-  ElementwiseCall call = {f, rank, dims, inputs, outputs, arrays, seed, {}};
+  ElementwiseCall call = {f, rank, dims, inputs, outputs, arrays, seed, {}, {}};
   for (int i = 0; i < inputs; ++i) call.periods[i] = period(call, arrays[i]);
   int64_t size = 1;
   for (int axis = 0; axis < rank; ++axis) size *= dims[axis];
-  bool in_place = true;
+  int tiled = 0;
   for (int i = 0; i < inputs + outputs; ++i) {
-    in_place = in_place && !arrays[i].strides && !is_narrow(arrays[i]);
+    call.slots[i] = tiled;
+    tiled += arrays[i].strides || is_narrow(arrays[i]);
   }
-  const int64_t step = in_place ? kPanel : kTile;
+  const int64_t step = tiled ? kTile : kPanel;
   int32_t status = 0;
+  bool no_memory = false;
   parallel_for(threads, (size + kPanel - 1) / kPanel, kFunctionCycles * kPanel, [&](int64_t panel) {
     const int64_t first = panel * kPanel, end = least(size, first + kPanel);
-    const int32_t failed = elementwise_panel(call, first, end, step);
+    // Not on the stack, which may be that of a thread which a user made small.
+    char* const tiles = tiled ? (char*)aligned_alloc(64, tiled * kTileBytes) : nullptr;
+    if (tiled && !tiles) return __atomic_store_n(&no_memory, true, __ATOMIC_RELAXED);
+    const int32_t failed = elementwise_panel(call, first, end, step, tiles);
     if (failed) __atomic_store_n(&status, failed, __ATOMIC_RELAXED);
+    free(tiles);
   });
+  if (no_memory) return fail(FG_RESOURCE_EXHAUSTED, "%s: no memory for tiles", name);
   if (status) return fail(FG_INTERNAL, "%s: the function returned status %d", name, (int)status);
   return FG_OK;
 }

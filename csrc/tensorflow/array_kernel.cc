@@ -1,5 +1,8 @@
 #include "kernels/array_kernel.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "tensorflow/broadcast.h"
 #include "tensorflow/compiled.h"
 
@@ -127,6 +130,8 @@ class ArrayKernelOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("kernel", &key_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("seeds", &seeds_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("split", &split_));
+    const char* const debug = getenv("FASTGEN_DEBUG");
+    debug_ = debug && std::string(debug) == "1";
     OP_REQUIRES_OK(ctx, signature_.read(ctx));
     const int arrays = ctx->num_inputs() - seeds_ + ctx->num_outputs();
     OP_REQUIRES(
@@ -165,6 +170,9 @@ class ArrayKernelOp : public tensorflow::OpKernel {
       }
       Tensor* y;
       OP_REQUIRES_OK(ctx, ctx->allocate_output(i, shape, &y));
+      const bool floating =
+          y->dtype() == tensorflow::DT_FLOAT || y->dtype() == tensorflow::DT_DOUBLE;
+      if (debug_ && floating) memset(y->data(), 0xff, y->TotalBytes());  // NaN
       arrays.push_back({y->data(), nullptr, elements(signature_.axes[inputs + i], sizes),
                         tensorflow::DataTypeSize(y->dtype())});
     }
@@ -226,7 +234,7 @@ class ArrayKernelOp : public tensorflow::OpKernel {
 
   std::string key_;
   int seeds_;
-  bool split_;
+  bool split_, debug_;
   Signature signature_;
 };
 

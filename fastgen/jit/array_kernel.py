@@ -38,19 +38,23 @@ def kernel(
     The function gets the last axes of the tensors, as many as the signature names, and is called
     for each index of the axes before those, which broadcast; rows are spread over TensorFlow's
     threads. As with Numba's guvectorize, its last arguments are the outputs, to write into; one
-    without axes is an array of one element. All elements must be written. It cannot allocate or
-    print; an index that is out of bounds is an error of the op. `fastgen.jit.elementwise` says what
-    else holds of functions.
+    without axes is an array of one element, an input without axes a number. All elements must be
+    written (where FASTGEN_DEBUG=1, others are NaN). It cannot allocate or print; an index that is
+    out of bounds is an error of the op. `fastgen.jit.elementwise` says what else holds.
 
     Example:
     >>> from fastgen import jit
-    >>> @jit.kernel("(n),(n)->()", gradient=lambda x, y, d, d_x, d_y: scale(x, y, d[0], d_x, d_y))
+    >>> def d_dot(x, y, d_out, d_x, d_y):
+    ...     for i in range(x.shape[0]):
+    ...         d_x[i], d_y[i] = d_out * y[i], d_out * x[i]
+    >>> @jit.kernel("(n),(n)->()", gradient=d_dot)
     ... def dot(x, y, out):
     ...     out[0] = 0.0
     ...     for i in range(x.shape[0]):
     ...         out[0] += x[i] * y[i]
     >>> dot([[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0]).numpy()
     array([21., 43.], dtype=float32)
+    >>> dot.check_gradient([1.0, 2.0], [3.0, 4.0])
 
     Args:
         signature: the core axes of the inputs and outputs, as of a gufunc: `"(n,m),(m)->(n),()"`.

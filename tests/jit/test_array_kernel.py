@@ -75,15 +75,6 @@ def exact(inputs):
     return affine_in_stock_ops(*(tf.cast(x, tf.float64) for x in inputs))
 
 
-@pytest.mark.parametrize("name", ["kernel", "ArrayKernel"])
-def test_example(name):
-    import doctest
-
-    names = {"scale": scale}
-    (test,) = doctest.DocTestFinder(recurse=False).find(getattr(jit, name), name, globs=names)
-    assert test.examples and not doctest.DocTestRunner().run(test).failed
-
-
 @dtypes
 def test_values(fused, dtype):
     inputs = inputs_of(dtype)
@@ -169,6 +160,17 @@ def test_debug_mode_checks_gradients(monkeypatch):
 def swap(x, y, d, d_x, d_y):
     for i in range(x.shape[0]):
         d_x[i], d_y[i] = d * x[i], d * y[i]
+
+
+def test_in_debug_mode_what_is_left_unwritten_is_not_a_number(monkeypatch):
+    def half(x, y, z):
+        y[0] = x[0]
+        for i in range(z.shape[0]):
+            z[i] = x[i]
+
+    monkeypatch.setenv("FASTGEN_DEBUG", "1")
+    y, z = jit.kernel("(n)->(n),(n)", half, name="half")(tf.ones([2, 3]))
+    assert np.isnan(y).tolist() == [[False, True, True]] * 2 and z.numpy().tolist() == [[1] * 3] * 2
 
 
 def test_gradients_of_the_second_order():
