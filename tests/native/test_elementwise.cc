@@ -66,8 +66,10 @@ TEST(elementwise_hands_on_a_status) {
                                          {y.data(), nullptr, 4, FG_FLOAT32}};
   CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 1, 1, arrays, nullptr) == FG_INTERNAL);
   CHECK(std::string(fg_last_error()) == "f: the function returned status 5");
-  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 1, 0, arrays, nullptr) == FG_INVALID_ARGUMENT);
-  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 17, 1, arrays, nullptr) == FG_INVALID_ARGUMENT);
+  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 1, 0, arrays, nullptr) ==
+        FG_INVALID_ARGUMENT);
+  CHECK(fg_elementwise(fg_pool(), "f", fails, 1, dims, 17, 1, arrays, nullptr) ==
+        FG_INVALID_ARGUMENT);
 }
 
 }  // namespace native
