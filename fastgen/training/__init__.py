@@ -8,6 +8,7 @@ from fastgen.training.active_units import ActiveUnits  # noqa: E402
 from fastgen.training.checkpoint import Checkpoints  # noqa: E402
 from fastgen.training.gan import train_gan  # noqa: E402
 from fastgen.training.gan_run import train_gan_run  # noqa: E402
+from fastgen.training.layerwise import train_layerwise  # noqa: E402
 from fastgen.training.run import Run, load_model  # noqa: E402
 from fastgen.training.settings import GANSettings, VAESettings  # noqa: E402
 from fastgen.training.vae import train_vae  # noqa: E402
@@ -21,5 +22,6 @@ __all__ = [
     "load_model",
     "train_gan",
     "train_gan_run",
+    "train_layerwise",
     "train_vae",
 ]
