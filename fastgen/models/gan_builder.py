@@ -1,14 +1,13 @@
 """Builds generative adversarial networks, dense and convolutional."""
 
 import math
-import numbers
 
 import keras
-import numpy as np
 from keras import layers
 
 from fastgen.models.gan import GAN
 from fastgen.models.seeded_layers import Layers
+from fastgen.ops import arguments
 
 
 def dense_gan(
@@ -44,10 +43,10 @@ def dense_gan(
 
     Source: Géron (2019), Hands-On Machine Learning, 2nd edition, chapter 17.
     """
-    (codings,) = _integers("dense_gan", "codings", (codings,))
-    shape = _integers("dense_gan", "image_shape", image_shape)
-    hidden = _integers("dense_gan", "hidden", hidden)
-    parts = Layers(activation, _numbers(seed))
+    codings = arguments.count("dense_gan", "codings", codings)
+    shape = arguments.integers("dense_gan", "image_shape", image_shape)
+    hidden = arguments.integers("dense_gan", "hidden", hidden)
+    parts = Layers(activation, seed)
     pixels = math.prod(shape)
     generator = keras.Sequential(
         [
@@ -115,9 +114,9 @@ def dcgan(
     Generative Adversarial Networks, https://arxiv.org/abs/1511.06434; these layers: Géron (2019),
     Hands-On Machine Learning, 2nd edition, chapter 17.
     """
-    (codings,) = _integers("dcgan", "codings", (codings,))
-    shape = _integers("dcgan", "image_shape", image_shape)
-    filters = _integers("dcgan", "filters", filters)
+    codings = arguments.count("dcgan", "codings", codings)
+    shape = arguments.integers("dcgan", "image_shape", image_shape)
+    filters = arguments.integers("dcgan", "filters", filters)
     halvings = 2 ** len(filters)
     if len(shape) not in (2, 3) or any(n % halvings for n in shape[:2]):
         raise ValueError(
@@ -125,7 +124,7 @@ def dcgan(
             f"width multiples of {halvings} for {len(filters)} convolutions of stride 2. "
             f"Received: {tuple(image_shape)}"
         )
-    parts = Layers("selu", _numbers(seed))
+    parts = Layers("selu", seed)
     small = tuple(n // halvings for n in shape[:2])
     generator = _transposed_convolutions(parts, codings, shape, filters, small)
     discriminator = _convolutions(parts, shape, filters, dropout)
@@ -158,14 +157,3 @@ def _convolutions(parts, shape, filters, dropout):
         stack += [layers.Dropout(dropout, seed=parts.seed())]
     stack += [layers.Flatten(), parts.linear(layers.Dense, 1, activation="sigmoid")]
     return keras.Sequential(stack, name="discriminator")
-
-
-def _numbers(seed):
-    return None if seed is None else np.random.default_rng(seed)
-
-
-def _integers(owner, name, values):
-    values = (values,) if isinstance(values, numbers.Integral) else tuple(values)
-    if not values or not all(isinstance(n, numbers.Integral) and n >= 1 for n in values):
-        raise ValueError(f"{owner}: {name} must be integers ≥ 1. Received: {values!r}")
-    return tuple(int(n) for n in values)

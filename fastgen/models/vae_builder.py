@@ -1,15 +1,14 @@
 """Builds variational autoencoders, dense and convolutional, for images of any shape."""
 
 import math
-import numbers
 
 import keras
-import numpy as np
 from keras import layers
 
 from fastgen.layers import GaussianLatent
 from fastgen.models.seeded_layers import Layers
 from fastgen.models.vae import VariationalAutoencoder
+from fastgen.ops import arguments
 
 HIDDEN = {"dense": (150, 100), "convolutional": (32, 64)}
 
@@ -68,19 +67,17 @@ def variational_autoencoder(
 
     Source: Géron (2022), Hands-On Machine Learning, 3rd edition, chapter 17.
     """
-    if kind not in HIDDEN:
-        raise ValueError(
-            f"variational_autoencoder: kind must be one of {tuple(HIDDEN)}. Received: {kind!r}"
-        )
-    shape = _integers("input_shape", input_shape)
-    hidden = _integers("hidden", HIDDEN[kind] if hidden is None else hidden)
-    (codings,) = _integers("codings", (codings,))
+    owner = "variational_autoencoder"
+    arguments.choice(owner, "kind", kind, tuple(HIDDEN))
+    shape = arguments.integers(owner, "input_shape", input_shape)
+    hidden = arguments.integers(owner, "hidden", HIDDEN[kind] if hidden is None else hidden)
+    codings = arguments.count(owner, "codings", codings)
     if kind == "convolutional" and len(shape) not in (2, 3):
         raise ValueError(
             "variational_autoencoder: a convolutional model needs an input_shape (height, width) "
             f"or (height, width, channels). Received: {input_shape!r}"
         )
-    parts = Layers(activation, np.random.default_rng(seed) if seed is not None else None)
+    parts = Layers(activation, seed)
     latent = GaussianLatent(seed=seed, free_bits=free_bits, prior=prior, name="gaussian_latent")
     images = keras.Input(shape, name="images")
     x = _dense_encoder(parts, hidden, images) if kind == "dense" else None
@@ -91,10 +88,8 @@ def variational_autoencoder(
     z = keras.Input((codings,), name="codings")
     decode = _dense_decoder if kind == "dense" else _convolutional_decoder
     x = layers.Reshape(shape)(decode(parts, hidden, z, shape))
-    # Float32 at least: a half sigmoid is 1 from a logit of 9 on.
     last = "sigmoid" if reconstruction == "binary_crossentropy" else "linear"
-    x = layers.Activation(last, dtype=_wide(), name="images")(x)
-    decoder = keras.Model(z, x, name="decoder")
+    decoder = keras.Model(z, parts.last(last, name="images")(x), name="decoder")
     return VariationalAutoencoder(
         encoder, decoder, reconstruction=reconstruction, reduction=reduction, beta=beta, name=name
     )
@@ -136,16 +131,3 @@ def _convolutional_decoder(parts, hidden, z, shape):
         if any(b for _, b in extra):
             x = layers.Cropping2D(tuple(extra))(x)
     return x
-
-
-def _wide():
-    return "float64" if keras.config.dtype_policy().variable_dtype == "float64" else "float32"
-
-
-def _integers(name, values):
-    values = (values,) if isinstance(values, numbers.Integral) else tuple(values)
-    if not values or not all(isinstance(n, numbers.Integral) and n >= 1 for n in values):
-        raise ValueError(
-            f"variational_autoencoder: {name} must be integers ≥ 1. Received: {values!r}"
-        )
-    return tuple(int(n) for n in values)

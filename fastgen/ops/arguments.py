@@ -1,5 +1,6 @@
 """What the ops accept: conversion of arguments, and the errors for those that do not fit."""
 
+import collections.abc
 import math
 import numbers
 
@@ -171,6 +172,15 @@ def count(op, name, value, least=1):
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{op}: {name} must be an integer ≥ {least}. Received: {value!r}")
     return int(value)
+
+
+def integers(op, name, values, empty=False):
+    """Check integers ≥ 1, or a single one; as a tuple, which may be empty if `empty`."""
+    found = tuple(values) if isinstance(values, collections.abc.Iterable) else (values,)
+    whole = (isinstance(n, numbers.Integral) and not isinstance(n, bool) for n in found)
+    if not (found or empty) or not all(whole) or not all(n >= 1 for n in found):
+        raise ValueError(f"{op}: {name} must be integers ≥ 1. Received: {values!r}")
+    return tuple(int(n) for n in found)
 
 
 def choice(op, name, value, choices):

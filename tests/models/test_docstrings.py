@@ -7,8 +7,9 @@ import pytest
 import fastgen.models
 from fastgen.models import latent_space
 
+NAMES = [getattr(fastgen.models, name) for name in fastgen.models.__all__]
 PUBLIC = [
-    *(getattr(fastgen.models, name) for name in fastgen.models.__all__ if name != "latent_space"),
+    *filter(callable, NAMES),
     latent_space.interpolate,
     latent_space.interpolation_grid,
     latent_space.attribute_vector,

@@ -83,7 +83,7 @@ def test_colour():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: dense_gan(0), "dense_gan: codings must be integers ≥ 1"),
+        (lambda: dense_gan(0), "dense_gan: codings must be an integer ≥ 1"),
         (lambda: dense_gan(hidden=()), "dense_gan: hidden must be integers ≥ 1"),
         (lambda: dense_gan(image_shape=(0, 3)), "dense_gan: image_shape must be"),
         (lambda: dcgan(image_shape=(28, 30)), r"multiples of 4 for 2 .* Received: \(28, 30\)"),
