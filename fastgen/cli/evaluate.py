@@ -6,7 +6,7 @@ import typer
 
 import fastgen
 from fastgen.cli.errors import check_at_least, check_seed, one_line_errors
-from fastgen.cli.options import DATA, MODEL, SEED, load_model_and_data
+from fastgen.cli.options import DATA, MODEL, SEED, load_model_and_data, require_prior
 
 
 def evaluate(
@@ -29,6 +29,7 @@ def evaluate(
 
         console = Console()
         loaded, (train, valid) = load_model_and_data(model, data)
+        require_prior("evaluate", loaded)
         if not isinstance(loaded, fastgen.GAN):  # whose losses say nothing of its images
             console.print(loss_line(loaded, valid[0]), highlight=False, soft_wrap=True)
         table, notes = compare_with_real(loaded, train, valid, count or len(valid[0]), seed)

@@ -7,7 +7,7 @@ import typer
 
 import fastgen
 from fastgen.cli.errors import check_at_least, check_seed, one_line_errors
-from fastgen.cli.options import DATA, MODEL, SEED, load_model_and_data
+from fastgen.cli.options import DATA, MODEL, SEED, load_model_and_data, require_prior
 
 PNG = Annotated[Path, typer.Option(metavar="PNG", help="Picture to write.")]
 
@@ -25,7 +25,9 @@ def sample(
         fastgen.native.require_tensorflow("fastgen sample")
         from fastgen import plots, training
 
-        plots.samples(training.load_model(model), count, seed=seed, path=out)
+        loaded = training.load_model(model)
+        require_prior("sample", loaded)
+        plots.samples(loaded, count, seed=seed, path=out)
         typer.echo(f"Wrote {out}")
 
 

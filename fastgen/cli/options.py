@@ -67,3 +67,13 @@ def _warn_of_other_images(data, parts, settings):
             "images that count as validation images here.",
             err=True,
         )
+
+
+def require_prior(command, model):
+    """Raises ValueError if there is no prior of the model to draw from."""
+    if not hasattr(model, "generate"):
+        raise ValueError(
+            f"fastgen {command} draws images from a model's prior, which an autoencoder has not; "
+            "fastgen interpolate draws what lies between images. "
+            f"Received: {type(model).__name__}"
+        )

@@ -8,7 +8,7 @@ from rich.table import Table
 SHOWN = 6
 
 
-def summarize(console, run, title, headings, whole=("epoch",)):
+def summarize(console, run, title, headings, whole=("epoch",), digits=2):
     """Prints the logs of some epochs, and the speed.
 
     Args:
@@ -17,6 +17,7 @@ def summarize(console, run, title, headings, whole=("epoch",)):
         title: Of the table.
         headings: `{name in the history: heading}`; names that it does not have are left out.
         whole: Names of whole numbers.
+        digits: Of the others, behind the point.
     """
     rows = run.history
     table = Table(title=title, title_justify="left")
@@ -25,7 +26,7 @@ def summarize(console, run, title, headings, whole=("epoch",)):
         table.add_column(headings[name], justify="right")
     for index in sorted({int(i) for i in np.linspace(0, len(rows) - 1, SHOWN).round()}):
         values = {name: rows[index].get(name, math.nan) for name in names}
-        table.add_row(*(f"{x:.{0 if name in whole else 2}f}" for name, x in values.items()))
+        table.add_row(*(f"{x:.{0 if name in whole else digits}f}" for name, x in values.items()))
     console.print(table)
     speed = f"{run.images_per_second:,.0f} images/s, median of the epochs"
     console.print(f"{len(rows)} epoch{'s'[: len(rows) != 1]}, {speed}", highlight=False)

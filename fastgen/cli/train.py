@@ -45,6 +45,50 @@ def vae(
 
 
 @train.command()
+def ae(
+    context: typer.Context,
+    data: IMAGES = "digits",
+    epochs: EPOCHS = 50,
+    batch_size: BATCH_SIZE = 32,
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="linear, stacked, tied, convolutional, recurrent, denoising, sparse, overcomplete "
+            "or hashing."
+        ),
+    ] = "stacked",
+    codings: Annotated[int | None, typer.Option(help="Size of the latent space.")] = None,
+    corruption: Annotated[
+        str | None, typer.Option(help="Of kind denoising: gaussian or dropout.")
+    ] = None,
+    amount: Annotated[
+        float | None, typer.Option(help="Deviation of that noise, or share that is dropped.")
+    ] = None,
+    penalty: Annotated[str | None, typer.Option(help="Of kind sparse: kl, l1 or mse.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Of that penalty.")] = None,
+    target: Annotated[float | None, typer.Option(help="Mean activity that it asks for.")] = None,
+    noise: Annotated[float | None, typer.Option(help="Deviation, of kind hashing.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="Of Nadam.")] = 1e-3,
+    seed: RUN_SEED = 0,
+    out: OUT = Path("fastgen-ae"),
+    resume: RESUME = False,
+):
+    """Train an autoencoder.
+
+    What is not given of a kind has its default. Each epoch ends with a
+    checkpoint in the folder. Ctrl-C, or a kill, loses the epoch under
+    way; --resume then goes on to the same result, with the folder's
+    settings. Only --epochs may be given anew.
+    """
+    with one_line_errors():
+        fastgen.native.require_tensorflow("fastgen train")
+        from fastgen.cli import autoencoder_report
+        from fastgen.training import train_autoencoder
+
+        _train(context, train_autoencoder, autoencoder_report)
+
+
+@train.command()
 def gan(
     context: typer.Context,
     data: IMAGES = "digits",

@@ -13,9 +13,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from fastgen.training.settings import GANSettings, VAESettings
+from fastgen.training.settings import AutoencoderSettings, GANSettings, VAESettings
 
-SETTINGS = {cls.MODEL: cls for cls in (VAESettings, GANSettings)}
+SETTINGS = {cls.MODEL: cls for cls in (VAESettings, GANSettings, AutoencoderSettings)}
 
 
 class Run:
@@ -38,12 +38,14 @@ class Run:
         folder: The same, as a `pathlib.Path`.
         interrupted: Whether Ctrl-C ended the training that returned this object.
         active_units: What `ActiveUnits` last reported in that training, or None.
+        verdicts: What `judge` said of the autoencoder of that training, or None.
     """
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self.interrupted = False
         self.active_units = None
+        self.verdicts = None
         self._model = None
 
     @property
@@ -63,7 +65,7 @@ class Run:
 
     @property
     def settings(self):
-        """`VAESettings` or `GANSettings` of the run.
+        """`VAESettings`, `GANSettings` or `AutoencoderSettings` of the run.
 
         Raises:
             ValueError: The folder holds no run, or `config.json` is damaged.
@@ -182,7 +184,7 @@ def load_model(path):
         path: Folder or file.
 
     Returns:
-        `fastgen.models.VariationalAutoencoder` or `fastgen.GAN`.
+        `fastgen.models.VariationalAutoencoder`, `fastgen.models.Autoencoder` or `fastgen.GAN`.
 
     Raises:
         FileNotFoundError: No such file or folder.
@@ -203,8 +205,10 @@ def load_model(path):
     # Keras reads JSON, HDF5 and a zip, and each has errors of its own for bytes that make no sense.
     except Exception as error:
         raise ValueError(f"{path} cannot be loaded: {error}") from error
-    if not isinstance(model, (fastgen.models.VariationalAutoencoder, fastgen.models.GAN)):
+    ours = fastgen.models.VariationalAutoencoder, fastgen.models.Autoencoder, fastgen.models.GAN
+    if not isinstance(model, ours):
         raise ValueError(
-            f"{path} must hold a VariationalAutoencoder or a GAN. Received: {type(model).__name__}"
+            f"{path} must hold an Autoencoder, a VariationalAutoencoder or a GAN. "
+            f"Received: {type(model).__name__}"
         )
     return model

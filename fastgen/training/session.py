@@ -56,7 +56,9 @@ class Session:
             raise ValueError(f"{run.folder} holds no checkpoint to resume")
         kept = run.settings
         if type(kept) is not cls:
-            raise ValueError(f"{run.folder} holds the run of a {kept.MODEL}. Received: {cls.MODEL}")
+            raise ValueError(
+                f"{run.folder} holds a run of model {kept.MODEL!r}. Received: {cls.MODEL!r}"
+            )
         wanted = dataclasses.replace(kept, **given)
         if difference := kept.difference(wanted):
             name = difference.partition("=")[0]

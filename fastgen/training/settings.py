@@ -2,12 +2,14 @@
 
 import dataclasses
 import hashlib
+import inspect
 import math
 import numbers
 from typing import ClassVar
 
 import numpy as np
 
+from fastgen.models import AUTOENCODERS
 from fastgen.ops.batch_norm import MODES
 
 
@@ -142,6 +144,73 @@ class GANSettings(Settings):
     n_critic: int = 1
     label_smoothing: float = 0.0
     label_noise: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoencoderSettings(Settings):
+    """The arguments of `train_autoencoder` that decide the weights it ends with.
+
+    Example:
+    >>> from fastgen.training import AutoencoderSettings
+    >>> settings = AutoencoderSettings(kind="denoising", corruption="dropout")
+    >>> settings.options
+    {'corruption': 'dropout'}
+
+    Attributes:
+        data: Name or path of the images (see `fastgen.data.load`), or `"arrays"`.
+        images: SHA-256 of the images themselves.
+        epochs: Whole passes over the images; the one setting that may change on resuming.
+        batch_size: Images in a step.
+        kind: One of `fastgen.models.AUTOENCODERS`; of its function are the following settings, and
+            where they are None its defaults:
+        codings: Size of the latent space.
+        corruption: `"gaussian"` or `"dropout"`, of `"denoising"`; and
+        amount: how much of it.
+        penalty: `"kl"`, `"l1"` or `"mse"`, of `"sparse"`; and
+        weight: of the penalty; and
+        target: mean activity that it asks for.
+        noise: Standard deviation, of `"hashing"`.
+        learning_rate: Of Nadam.
+        seed: Of the weights, the noise, the order of the images, and which are held out.
+
+    Raises:
+        ValueError: A value out of its range, or one that the kind has no use for.
+    """
+
+    MODEL: ClassVar = "autoencoder"
+    LEAST: ClassVar = {name: n for name, n in Settings.LEAST.items() if name != "codings"}
+    CHOICES: ClassVar = {"kind": tuple(AUTOENCODERS)}
+    OPTIONS: ClassVar = (
+        "codings",
+        "corruption",
+        "amount",
+        "penalty",
+        "weight",
+        "target",
+        "noise",
+    )
+
+    codings: int | None = None
+    kind: str = "stacked"
+    corruption: str | None = None
+    amount: float | None = None
+    penalty: str | None = None
+    weight: float | None = None
+    target: float | None = None
+    noise: float | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        taken = inspect.signature(AUTOENCODERS[self.kind]).parameters
+        for name, value in self.options.items():
+            if name not in taken:
+                _refuse(name, f"left out: {self.kind} autoencoders have none", value)
+
+    @property
+    def options(self):
+        """What the function of the kind is given, by name."""
+        given = {name: getattr(self, name) for name in self.OPTIONS}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def fingerprint(*arrays):

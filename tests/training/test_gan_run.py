@@ -129,7 +129,7 @@ def test_resuming_with_other_settings_or_as_another_model():
     for given, message in cases.items():
         with pytest.raises(ValueError, match=message):
             train_gan_run(out="out", resume=True, **dict([given]))
-    with pytest.raises(ValueError, match="out holds the run of a gan. Received: vae"):
+    with pytest.raises(ValueError, match="out holds a run of model 'gan'. Received: 'vae'"):
         train_vae(out="out", resume=True)
     with open("out/config.json") as file:
         kept = json.load(file)
