@@ -11,6 +11,7 @@ from fastgen.cli.errors import OneLineErrors, check_backend, one_line_errors
 from fastgen.cli.evaluate import evaluate
 from fastgen.cli.generate import interpolate, sample
 from fastgen.cli.parity import parity
+from fastgen.cli.plot import plot
 from fastgen.cli.train import train
 
 __all__ = ["app", "main"]
@@ -58,5 +59,6 @@ def doctor():
 
 app.command()(demo)
 app.add_typer(train, name="train")
+app.add_typer(plot, name="plot")
 for command in (sample, interpolate, evaluate, parity):
     app.command()(command)

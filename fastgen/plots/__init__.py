@@ -13,6 +13,9 @@ for _package in ("matplotlib", "sklearn"):
         )
 
 from fastgen.plots.contact_sheet import contact_sheet  # noqa: E402
+from fastgen.plots.denoising import denoising  # noqa: E402
+from fastgen.plots.filters import filters  # noqa: E402
+from fastgen.plots.gallery import gallery  # noqa: E402
 from fastgen.plots.grid import image_grid, reconstructions, samples  # noqa: E402
 from fastgen.plots.history import history  # noqa: E402
 from fastgen.plots.interpolation import (  # noqa: E402
@@ -24,6 +27,9 @@ from fastgen.plots.latent_map import latent_map  # noqa: E402
 
 __all__ = [
     "contact_sheet",
+    "denoising",
+    "filters",
+    "gallery",
     "history",
     "image_grid",
     "interpolation",

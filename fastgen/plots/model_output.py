@@ -15,6 +15,15 @@ def require(op, model, *methods):
         )
 
 
+def layers_of(model):
+    """A Keras model's layers in the order of data, those of models within in their place."""
+    for layer in getattr(model, "layers", ()):
+        if hasattr(layer, "layers"):
+            yield from layers_of(layer)
+        else:
+            yield layer
+
+
 def as_input(images):
     """Images as models take them: uint8 becomes float in [0, 1]."""
     images = np.asarray(images)

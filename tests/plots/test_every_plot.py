@@ -12,8 +12,14 @@ from PIL import Image
 import fastgen.models
 import fastgen.plots
 
+DENSE = fastgen.models.stacked_autoencoder(codings=3, hidden=(9,), seed=0)
 PLOTS = {
     "contact_sheet": lambda model, x, y, **how: fastgen.plots.contact_sheet(model, x, y, **how),
+    "denoising": lambda model, x, y, **how: fastgen.plots.denoising(model, x, 1 - x, **how),
+    "filters": lambda model, x, y, **how: fastgen.plots.filters(DENSE, **how),
+    "gallery": lambda model, x, y, **how: fastgen.plots.gallery(
+        {"Few": fastgen.plots.image_grid(x[:5]), "Many": fastgen.plots.image_grid(x[:30])}, **how
+    ),
     "history": lambda model, x, y, **how: fastgen.plots.history({"loss": [2.0, 1.0]}, **how),
     "image_grid": lambda model, x, y, **how: fastgen.plots.image_grid(x[:5], **how),
     "interpolation": lambda model, x, y, **how: fastgen.plots.interpolation(
