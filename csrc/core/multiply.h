@@ -13,6 +13,10 @@ constexpr int kTileLines = 14;
 constexpr int kTileLines = 6;
 #endif
 
+// Steps of the depth after which a number is read. Where they are on pages of their own, no prefetcher
+// of the machine follows: 64 rows of 784-1568 took 1.1 to 1.3 times as long, those of 784-150 no less.
+constexpr int64_t kAhead = 16;
+
 // Element (line, k) of the operand that is read number by number is at base[line * line_step +
 // k * depth_step].
 template <class T>
@@ -49,6 +53,8 @@ void multiply(int64_t depth, const Strided<typename Lanes<V>::type>& a,
     for (int j = 0; j < vectors; ++j) __builtin_prefetch(c + i * c_step + j * n, 1);
   }
   for (int64_t k = 0; k < depth; ++k, b += b_step) {
+    __builtin_prefetch(base[0] + kAhead * depth_step);
+    __builtin_prefetch(base[0] + kAhead * depth_step + (lines - 1) * line_step);
     V y[vectors];
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; ++j) y[j] = load(b, j * n, Whole{});
