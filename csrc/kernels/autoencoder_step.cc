@@ -18,17 +18,19 @@ class Autoencoder {
         training_(layers, player.optimizer, Cut(feed.batch)),
         targets_(feed.targets.data ? net().outputs() * net().cut().space() : 0),
         losses_(2 * net().cut().space()),
-        noise_(feed.batch * codings()) {}
+        noise_(feed.batch * codings()),
+        sparsity_(net()) {}
 
   int reserve() {
-    if (targets_.data && losses_.data && noise_.data) return training_.reserve(kOp);
-    return no_memory(kOp, net().size());
+    if (!targets_.data || !losses_.data || !noise_.data) return no_memory(kOp, net().size());
+    if (int code = training_.reserve(kOp)) return code;
+    return sparsity_.reserve(kOp);
   }
 
-  int run(const fg_threads* threads, double* telemetry, int64_t* done) {
+  int run(const fg_threads* threads, double* telemetry, double* activity, int64_t* done) {
     for (int64_t step = 0; step < feed_.steps; ++step, telemetry += FG_STEP_TELEMETRY) {
-      parallel_for(threads, net().cut().panels(0), 3 * pass_cycles(net()),
-                   [&](int64_t index) { pass(Panel(net().cut(), 0, index), step); });
+      telemetry[FG_STEP_PENALTY] = passes(threads, step, activity);
+      activity += sparsity_.layers();
       sums(step, telemetry);
       if (!isfinite(telemetry[FG_STEP_LOSS])) {
         return fail(
@@ -54,29 +56,54 @@ class Autoencoder {
   }
   int64_t codings() const { return drawing() < 0 ? 0 : net().features(drawing() + 1); }
 
-  // A panel forwards and backwards.
-  void pass(const Panel& p, int64_t step) {
+  // All panels forwards and backwards; returns the sparsity penalties.
+  double passes(const fg_threads* threads, int64_t step, double* activity) {
+    const Cut& cut = net().cut();
+    const int64_t panels = cut.panels(0), cycles = pass_cycles(net());
+    if (!sparsity_.of_means()) {
+      parallel_for(threads, panels, 3 * cycles, [&](int64_t index) {
+        ascend(Panel(cut, 0, index), step);
+        descend(Panel(cut, 0, index), step);
+      });
+      return sparsity_.settle(activity);
+    }
+    parallel_for(threads, panels, cycles,
+                 [&](int64_t index) { ascend(Panel(cut, 0, index), step); });
+    const double penalty = sparsity_.settle(activity);
+    parallel_for(threads, panels, 2 * cycles,
+                 [&](int64_t index) { descend(Panel(cut, 0, index), step); });
+    return penalty;
+  }
+
+  Rows<T> targets(const Panel& p) const {
+    return feed_.targets.data ? net().rows(targets_.data, net().outputs(), p) : net().values(0, p);
+  }
+
+  // A panel forwards.
+  void ascend(const Panel& p, int64_t step) {
     const int64_t* const rows = feed_.rows + step * feed_.batch + p.row;
     const auto at = [&](int64_t r) { return rows[r]; };
     put_images(p, net().inputs(), feed_.images, at, net().values(0, p));
-    Rows<T> targets = net().values(0, p);
-    if (feed_.targets.data) {
-      targets = net().rows(targets_.data, net().outputs(), p);
-      put_images(p, net().outputs(), feed_.targets, at, targets);
-    }
+    if (feed_.targets.data) put_images(p, net().outputs(), feed_.targets, at, targets(p));
     const int64_t latent = drawing();
     if (latent >= 0) {
       put_noise(p, codings(), feed_.seeds + 2 * step, 0, noise_.data + p.row * codings(),
                 net().noise(latent, p));
     }
     forward(net(), p, net().seeds(step));
+    sparsity_.add(p);
+  }
+
+  // Its losses, and backwards.
+  void descend(const Panel& p, int64_t step) {
+    const int64_t latent = drawing();
     const T scale = (T)(feed_.reconstruction_scale / feed_.batch);
     // A panel's sums have its width of space, whatever its count.
     T* const losses = losses_.data + p.row;
     if (feed_.loss == FG_BINARY_CROSS_ENTROPY) {
-      cross_entropies(net(), p, targets, scale, losses);
+      cross_entropies(net(), p, targets(p), scale, losses);
     } else {
-      squared_errors(net(), p, targets, scale, losses);
+      squared_errors(net(), p, targets(p), scale, losses);
     }
     if (latent >= 0) divergences(net(), latent, p, losses + net().cut().space());
     backward(net(), p, {true, false, feed_.kl_scales[step] / feed_.batch});
@@ -89,7 +116,8 @@ class Autoencoder {
       if (drawing() >= 0) kl += (double)losses_.data[net().cut().space() + i];
     }
     reconstruction *= feed_.reconstruction_scale / feed_.batch, kl /= feed_.batch;
-    telemetry[FG_STEP_LOSS] = reconstruction + feed_.kl_scales[step] * kl;
+    telemetry[FG_STEP_LOSS] =
+        reconstruction + feed_.kl_scales[step] * kl + telemetry[FG_STEP_PENALTY];
     telemetry[FG_STEP_RECONSTRUCTION] = reconstruction;
     telemetry[FG_STEP_KL] = kl;
   }
@@ -97,6 +125,7 @@ class Autoencoder {
   const fg_autoencoder_feed& feed_;
   Training<T> training_;
   const Memory<T> targets_, losses_, noise_;
+  Sparsity<T> sparsity_;
 };
 
 static int check(const fg_player& player, const fg_autoencoder_feed& feed) {
@@ -126,7 +155,8 @@ static int check(const fg_player& player, const fg_autoencoder_feed& feed) {
 }
 
 int autoencoder_step(const fg_threads* threads, const fg_player* autoencoder,
-                     const fg_autoencoder_feed* feed, double* telemetry, int64_t* done) {
+                     const fg_autoencoder_feed* feed, double* telemetry, double* activity,
+                     int64_t* done) {
   *done = 0;
   if (int code = check(*autoencoder, *feed)) return code;
   return for_real(kOp, autoencoder->mlp.dtype, [&](auto number) {
@@ -134,7 +164,7 @@ int autoencoder_step(const fg_threads* threads, const fg_player* autoencoder,
     if (feed->loss == FG_BINARY_CROSS_ENTROPY) layers.end_in_logits();
     Autoencoder<decltype(number)> training(layers, *autoencoder, *feed);
     if (int code = training.reserve()) return code;
-    return training.run(threads, telemetry, done);
+    return training.run(threads, telemetry, activity, done);
   });
 }
 
@@ -143,5 +173,6 @@ int autoencoder_step(const fg_threads* threads, const fg_player* autoencoder,
 
 FASTGEN_EXPORT(int, autoencoder_step,
                (const fg_threads* threads, const fg_player* autoencoder,
-                const fg_autoencoder_feed* feed, double* telemetry, int64_t* done),
-               (threads, autoencoder, feed, telemetry, done))
+                const fg_autoencoder_feed* feed, double* telemetry, double* activity,
+                int64_t* done),
+               (threads, autoencoder, feed, telemetry, activity, done))

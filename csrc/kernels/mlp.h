@@ -13,6 +13,7 @@
 #pragma once
 #include "core/activation.h"
 #include "kernels/optimizer_update.h"
+#include "kernels/sparsity.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,6 +35,10 @@ typedef struct fg_mlp_layer {
   double slope;    // below 0, in [0, 1], of FG_LEAKY_RELU
   int corruption;  // what the layer's inputs go through in training; those of two heads share it
   double amount;   // the share that is dropped, or the noise's standard deviation
+  // FG_NO_SPARSITY or, for kernels that say so, the kind of a penalty of what the layer gives in
+  // training, before that is corrupted: weight times that of sparsity.h.
+  int sparsity;
+  double sparsity_weight, sparsity_target;
 } fg_mlp_layer;
 
 typedef struct fg_mlp {

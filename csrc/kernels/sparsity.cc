@@ -1,9 +1,6 @@
 #include "kernels/sparsity.h"
 
-#include <math.h>
-
 #include "core/columns.h"
-#include "core/vector_math.h"
 
 namespace fastgen {
 namespace FASTGEN_TARGET {
@@ -12,44 +9,6 @@ namespace {
 FG_INLINE int check_kind(const char* op, int kind) {
   if (kind >= FG_SPARSITY_KL && kind <= FG_SPARSITY_MSE) return FG_OK;
   return fail(FG_INVALID_ARGUMENT, "%s: kind must be kl, l1 or mse. Received: code %d", op, kind);
-}
-
-template <class V>
-FG_INLINE V magnitude(V x) {
-  typedef typename Lanes<V>::Uint Uint;
-  return (V)((Uint)x & ((typename Lanes<V>::Bits) - 1 >> 1));
-}
-
-// value with the sign of x; 0 at x = 0, and NaN stays.
-template <class V>
-FG_INLINE V with_sign(V value, V x) {
-  return x > 0.0f ? value : (x < 0.0f ? -value : x * value);
-}
-
-FG_INLINE F64 kl_terms(F64 q, double target, double negative_entropy) {
-  const F64 clipped = clamp(q, kSparsityEpsilon, 1 - kSparsityEpsilon);
-  const F64 term = sparsity_kl_term(log(clipped), log(1.0 - clipped), target, negative_entropy);
-  return q != q ? q : term;
-}
-
-// The sum over units of the penalty at mean activities q.
-FG_INLINE double total_penalty(int kind, double target, const double* q, int64_t cols) {
-  const auto entropy = [](double p) { return p > 0 ? p * ::log(p) : 0; };
-  const double negative_entropy = entropy(target) + entropy(1 - target);
-  F64 total = {};
-  double rest = 0;
-  for_vectors<double>(cols, [&](int64_t i, auto lanes) {
-    const F64 q_i = load(q, i, lanes);
-    const F64 term = kind == FG_SPARSITY_KL   ? kl_terms(q_i, target, negative_entropy)
-                     : kind == FG_SPARSITY_L1 ? q_i
-                                              : (q_i - target) * (q_i - target);
-    if (cols - i >= Lanes<F64>::count) {
-      total += term;
-    } else {
-      for (int64_t j = 0; j < cols - i; ++j) rest += term[j];
-    }
-  });
-  return sum(total) + rest;
 }
 
 }  // namespace
@@ -73,7 +32,7 @@ int sparsity(const fg_threads* threads, fg_dtype dtype, int64_t rows, int64_t co
                        : column_sums("sparsity", threads, rows, cols, a, identity, take)) {
       return code;
     }
-    put((K*)penalty, 0, (K)(rows ? total_penalty(kind, target, activity, cols) : 0));
+    put((K*)penalty, 0, (K)(rows ? sparsity_penalty(kind, target, activity, cols) : 0));
     return (int)FG_OK;
   });
 }

@@ -20,7 +20,9 @@
 extern "C" {
 #endif
 
-enum { FG_SPARSITY_KL = 0, FG_SPARSITY_L1 = 1, FG_SPARSITY_MSE = 2 };
+enum { FG_NO_SPARSITY = 0, FG_SPARSITY_KL, FG_SPARSITY_L1, FG_SPARSITY_MSE };
+// In this order.
+#define FG_SPARSITY_NAMES {"none", "kl", "l1", "mse"}
 
 FG_API int fg_sparsity(const fg_threads* threads, fg_dtype dtype, int64_t rows, int64_t cols,
                        int kind, double target, const void* activations, void* penalty,
@@ -53,4 +55,55 @@ FG_MATH double sparsity_slope(int kind, double q, double target) {
 }
 
 }  // namespace fastgen
+
+#ifdef FASTGEN_TARGET
+#include <math.h>
+
+#include "core/tile.h"
+#include "core/vector_math.h"
+
+namespace fastgen {
+namespace FASTGEN_TARGET {
+
+template <class V>
+FG_INLINE V magnitude(V x) {
+  typedef typename Lanes<V>::Uint Uint;
+  return (V)((Uint)x & ((typename Lanes<V>::Bits) - 1 >> 1));
+}
+
+// value with the sign of x; 0 at x = 0, and NaN stays.
+template <class V>
+FG_INLINE V with_sign(V value, V x) {
+  return x > 0.0f ? value : (x < 0.0f ? -value : x * value);
+}
+
+FG_INLINE F64 sparsity_kl_terms(F64 q, double target, double negative_entropy) {
+  const F64 clipped = clamp(q, kSparsityEpsilon, 1 - kSparsityEpsilon);
+  const F64 term = sparsity_kl_term(log(clipped), log(1.0 - clipped), target, negative_entropy);
+  return q != q ? q : term;
+}
+
+// The sum over units of the penalty at mean activities q.
+FG_INLINE double sparsity_penalty(int kind, double target, const double* q, int64_t cols) {
+  const auto entropy = [](double p) { return p > 0 ? p * ::log(p) : 0; };
+  const double negative_entropy = entropy(target) + entropy(1 - target);
+  F64 total = {};
+  double rest = 0;
+  for_vectors<double>(cols, [&](int64_t i, auto lanes) {
+    const F64 q_i = load(q, i, lanes);
+    const F64 term = kind == FG_SPARSITY_KL   ? sparsity_kl_terms(q_i, target, negative_entropy)
+                     : kind == FG_SPARSITY_L1 ? q_i
+                                              : (q_i - target) * (q_i - target);
+    if (cols - i >= Lanes<F64>::count) {
+      total += term;
+    } else {
+      for (int64_t j = 0; j < cols - i; ++j) rest += term[j];
+    }
+  });
+  return sum(total) + rest;
+}
+
+}  // namespace FASTGEN_TARGET
+}  // namespace fastgen
+#endif
 #endif

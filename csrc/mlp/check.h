@@ -1,6 +1,7 @@
 // What every kernel on networks checks, and the memory it works in.
 #pragma once
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "core/status.h"
@@ -101,9 +102,9 @@ inline int check_tied(const char* op, int64_t i, const fg_mlp& mlp) {
 }
 
 // Layers that read what the layer before gives, or a pair of heads.
-inline int check_order(const char* op, int64_t i, const fg_mlp& mlp, bool gaussian) {
+inline int check_order(const char* op, int64_t i, const fg_mlp& mlp, bool autoencoder) {
   const fg_mlp_layer &l = mlp.layers[i], *const before = i ? &l - 1 : nullptr;
-  if (l.kind == FG_LOG_VARIANCE && gaussian) {
+  if (l.kind == FG_LOG_VARIANCE && autoencoder) {
     const bool pair = before && before->kind == FG_DENSE && before->inputs == l.inputs &&
                       before->units == l.units && before->activation == FG_LINEAR &&
                       l.activation == FG_LINEAR && !l.transposed && i + 1 < mlp.count;
@@ -123,8 +124,28 @@ inline int check_order(const char* op, int64_t i, const fg_mlp& mlp, bool gaussi
               op, (long long)i, (long long)before->units, (long long)l.inputs);
 }
 
-// gaussian: whether there may be layers of FG_LOG_VARIANCE.
-inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows, bool gaussian = false) {
+inline int check_sparsity(const char* op, int64_t i, const fg_mlp& mlp, bool autoencoder) {
+  const fg_mlp_layer& l = mlp.layers[i];
+  if (l.sparsity == FG_NO_SPARSITY) return FG_OK;
+  if (!autoencoder) {
+    return fail(FG_INVALID_ARGUMENT, "%s: layer %lld must have no sparsity penalty", op,
+                (long long)i);
+  }
+  const bool kl = l.sparsity == FG_SPARSITY_KL;
+  const bool known = kl || l.sparsity == FG_SPARSITY_L1 || l.sparsity == FG_SPARSITY_MSE;
+  const bool target =
+      kl ? l.sparsity_target >= 0 && l.sparsity_target <= 1 : fabs(l.sparsity_target) <= DBL_MAX;
+  const bool weight = l.sparsity_weight >= 0 && l.sparsity_weight <= DBL_MAX;
+  if (known && target && weight && l.kind == FG_DENSE && i + 1 < mlp.count) return FG_OK;
+  return fail(FG_INVALID_ARGUMENT,
+              "%s: the sparsity penalty of layer %lld, which must be dense and before another one, "
+              "must be kl, l1 or mse, of a finite weight of 0 or more and a finite target, for kl "
+              "in [0, 1]. Received: kind %d, weight %g, target %g",
+              op, (long long)i, l.sparsity, l.sparsity_weight, l.sparsity_target);
+}
+
+// autoencoder: whether there may be layers of FG_LOG_VARIANCE, and penalties.
+inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows, bool autoencoder = false) {
   if (mlp.count < 1 || mlp.count > kMaxLayers) {
     return fail(FG_INVALID_ARGUMENT, "%s: a network must have 1 to %lld layers. Received: %lld", op,
                 (long long)kMaxLayers, (long long)mlp.count);
@@ -136,7 +157,8 @@ inline int check_mlp(const char* op, const fg_mlp& mlp, int64_t rows, bool gauss
     if (int code = check_tied(op, i, mlp)) return code;
     if (int code = check_shape(op, rows, l.inputs)) return code;
     if (int code = check_shape(op, rows, l.units)) return code;
-    if (int code = check_order(op, i, mlp, gaussian)) return code;
+    if (int code = check_order(op, i, mlp, autoencoder)) return code;
+    if (int code = check_sparsity(op, i, mlp, autoencoder)) return code;
   }
   return FG_OK;
 }

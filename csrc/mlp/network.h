@@ -112,6 +112,7 @@ class Network {
       total += out * (2 + keeps_sums(l) + (l.kind == FG_LOG_VARIANCE));
       total += part(ColumnBlocks<T>::size(l.transposed ? l.inputs : l.units, cut_.space()));
       total += (corrupts(i) + drops(i)) * part(l.inputs * cut_.space());
+      total += penalises(i) ? part(l.units) : 0;
     }
     return total;
   }
@@ -133,6 +134,7 @@ class Network {
       noise_[i] = l.kind == FG_LOG_VARIANCE ? take(l.units * space) : nullptr;
       corrupted_[i] = corrupts(i) ? take(l.inputs * space) : nullptr;
       masks_[i] = drops(i) ? take(l.inputs * space) : nullptr;
+      penalty_slopes_[i] = penalises(i) ? take(l.units) : nullptr;
       columns_[i] = {take(ColumnBlocks<T>::size(l.transposed ? l.inputs : l.units, space)), space};
     }
     drawn_ = take(widest_ * space);
@@ -156,6 +158,11 @@ class Network {
   Seeds seeds(int64_t pass, int64_t first_row = 0) const {
     return {seeds_ ? seeds_ + 2 * corruptions_ * pass : nullptr, first_row};
   }
+
+  // Whether there is a penalty of what layer i gives, and the derivatives of it by the activations of
+  // each of its units, for l1 where these are positive.
+  bool penalises(int64_t i) const { return layers_[i].sparsity != FG_NO_SPARSITY; }
+  T* penalty_slopes(int64_t i) const { return penalty_slopes_[i]; }
 
   // What layer i gets, i = count(): the outputs; the gradient of it; and what layer i sums up, where
   // its activation's derivative follows from that.
@@ -201,7 +208,7 @@ class Network {
   const int64_t* const seeds_;
   int64_t corruptions_ = 0, widest_ = 0;
   T *values_[kMaxLayers + 1], *slopes_[kMaxLayers + 1], *sums_[kMaxLayers], *noise_[kMaxLayers];
-  T *corrupted_[kMaxLayers], *masks_[kMaxLayers], *drawn_;
+  T *corrupted_[kMaxLayers], *masks_[kMaxLayers], *drawn_, *penalty_slopes_[kMaxLayers];
   ColumnBlocks<T> columns_[kMaxLayers];
 };
 

@@ -3,6 +3,7 @@
 #include "mlp/corruption.h"
 #include "mlp/gaussian.h"
 #include "mlp/rows.h"
+#include "mlp/sparsity.h"
 
 namespace fastgen {
 namespace FASTGEN_TARGET {
@@ -86,6 +87,7 @@ void backward(const Network<T>& net, const Panel& p, const Backward& how) {
     const Layer<T> layer = net.layer(i);
     const Rows<T> d = net.slopes(i + 1, p);
     if (net.draws(i)) through_draw(net, i, p, (T)how.kl_scale);
+    if (net.penalises(i)) add_penalty_slopes(net, i, p);
     if (layer.of.activation != FG_LINEAR) {
       const bool of_sums = fg_needs_input(layer.of.activation);
       through_activation(layer, of_sums ? net.sums(i, p) : net.values(i + 1, p), d, width);

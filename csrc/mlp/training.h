@@ -29,8 +29,8 @@ struct Layers {
 
 // Whether a network and its optimizer have what they need for a batch.
 inline int check_player(const char* op, const fg_player& player, int64_t rows,
-                        bool gaussian = false) {
-  if (int code = check_mlp(op, player.mlp, rows, gaussian)) return code;
+                        bool autoencoder = false) {
+  if (int code = check_mlp(op, player.mlp, rows, autoencoder)) return code;
   const fg_optimizer& o = player.optimizer;
   if (int code = check_optimizer(op, o)) return code;
   if (o.loss_scale != 0) {

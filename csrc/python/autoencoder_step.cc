@@ -10,7 +10,7 @@ constexpr const char* kOp = "autoencoder_step";
 
 constexpr const char* kDoc = R"(Steps of an autoencoder, variational or not, in place.
 
-    loss = reconstruction_scale * mean(sum(each feature's loss)) + kl_scale * mean(kl)
+    loss = reconstruction_scale * mean(sum(each feature's loss)) + kl_scale * mean(kl) + penalty
 
 Example:
 
@@ -23,6 +23,8 @@ Example:
 
 Args:
     layers: network as for mlp_forward; kernels and biases are C-contiguous and updated in place.
+        (kernel, bias, activation, transposed, corruption, sparsity): a penalty of what the layer
+        gives, None or (kind, weight, target), as sparsity has it; not of the last layer.
     optimizer: dict as for discriminator_update.
     images: array of shape [number, inputs], uint8, scaled to [0, 1], or the network's dtype.
     rows: integers of shape [steps, batch], the places of the batches' images.
@@ -41,7 +43,9 @@ Args:
 
 Returns:
     Dict of arrays of shape [steps]: loss; reconstruction_loss, that part of it; kl, the mean
-    divergence, not scaled; gradient_norm.
+    divergence, not scaled; penalty, the weighted sum of those of sparsity; gradient_norm. activity,
+    of shape [steps, layers that have a penalty]: the mean over rows and units of what they give,
+    for l1 of its magnitude.
 
 Raises:
     ValueError: shapes, dtypes, rows or options do not fit; a loss is not finite: its step updated
@@ -98,19 +102,22 @@ py::dict step(const py::sequence& layers, const py::dict& optimizer, py::object 
   const Integers of_corruption = network.corruption_seeds("corruption", corruption_, steps);
   const fg_player of = player.of(of_corruption);
   std::vector<double> telemetry(steps * FG_STEP_TELEMETRY);
+  py::array_t<double> activity({steps, network.penalties()});
+  double* const to_activity = activity.mutable_data();
   int64_t done;
   int code;
   {
     py::gil_scoped_release release;
-    code = fg_autoencoder_step(fg_pool(), &of, &feed, telemetry.data(), &done);
+    code = fg_autoencoder_step(fg_pool(), &of, &feed, telemetry.data(), to_activity, &done);
   }
   put_done(done_, done);
   if (code != FG_OK) raise(code);
   py::dict told;
-  const char* const names[] = {"loss", "reconstruction_loss", "kl", "gradient_norm"};
+  const char* const names[] = {"loss", "reconstruction_loss", "kl", "penalty", "gradient_norm"};
   for (int i = 0; i < FG_STEP_TELEMETRY; ++i) {
     told[names[i]] = column(telemetry, i, FG_STEP_TELEMETRY);
   }
+  told["activity"] = activity;
   return told;
 }
 

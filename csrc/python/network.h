@@ -1,6 +1,6 @@
 // A dense network as callers describe it: a list of layers, each a tuple of kernel, bias or None, the
-// name of an activation, or ("leaky_relu", slope), whether its kernel is read as [units, inputs], and
-// what its inputs go through in training.
+// name of an activation, or ("leaky_relu", slope), whether its kernel is read as [units, inputs], what
+// its inputs go through in training, and a sparsity penalty.
 #pragma once
 #include <algorithm>
 #include <string>
@@ -67,6 +67,11 @@ class Network {
     layers_[i].kind = FG_LOG_VARIANCE;
   }
 
+  // How many layers have a sparsity penalty.
+  int64_t penalties() const {
+    return std::count_if(layers_.begin(), layers_.end(), [](const auto& l) { return l.sparsity; });
+  }
+
   // Integers of shape [passes, layers that corrupt, 2], none for None.
   Integers corruption_seeds(const char* name, py::handle value, py::ssize_t passes) const {
     const py::ssize_t drawing =
@@ -110,17 +115,18 @@ class Network {
 
   void add(const py::object& given) {
     const bool good =
-        py::isinstance<py::tuple>(given) && py::len(given) >= 3 && py::len(given) <= 5;
+        py::isinstance<py::tuple>(given) && py::len(given) >= 3 && py::len(given) <= 6;
     if (!good) {
       throw py::value_error(std::string(op_) +
                             ": a layer must be a tuple (kernel, bias, activation), perhaps with "
-                            "transposed, perhaps with corruption. Received: " +
+                            "transposed, corruption, sparsity. Received: " +
                             std::string(py::str(py::type::handle_of(given))));
     }
     const auto parts = py::reinterpret_borrow<py::tuple>(given);
     fg_mlp_layer layer = {};
     activate(parts[2], &layer);
-    if (parts.size() == 5 && !parts[4].is_none()) corrupt(parts[4], &layer);
+    if (parts.size() > 4 && !parts[4].is_none()) corrupt(parts[4], &layer);
+    if (parts.size() > 5 && !parts[5].is_none()) penalise(parts[5], &layer);
     layer.transposed = parts.size() > 3 && py::bool_(py::object(parts[3]));
     const size_t kernel = place_of("kernel", parts[0]);
     const Shape shape = variables_[kernel].shape();
@@ -140,12 +146,15 @@ class Network {
     places_.emplace_back(kernel, bias);
   }
 
+  static bool is_number(const py::object& x) {
+    return py::isinstance<py::float_>(x) || py::isinstance<py::int_>(x);
+  }
+
   // A name and a number.
   std::pair<std::string, double> named(const char* what, const py::object& given) const {
     if (py::isinstance<py::tuple>(given) && py::len(given) == 2) {
       const auto pair = py::reinterpret_borrow<py::tuple>(given);
-      const bool number = py::isinstance<py::float_>(pair[1]) || py::isinstance<py::int_>(pair[1]);
-      if (py::isinstance<py::str>(pair[0]) && number) {
+      if (py::isinstance<py::str>(pair[0]) && is_number(pair[1])) {
         return {py::str(pair[0]), py::float_(pair[1])};
       }
     }
@@ -173,6 +182,23 @@ class Network {
     }
     layer->corruption = kind == "dropout" ? FG_DROPOUT : FG_GAUSSIAN_NOISE;
     layer->amount = amount;
+  }
+
+  void penalise(const py::object& given, fg_mlp_layer* layer) const {
+    constexpr const char* names[] = FG_SPARSITY_NAMES;
+    const bool three = py::isinstance<py::tuple>(given) && py::len(given) == 3;
+    const auto parts = three ? py::reinterpret_borrow<py::tuple>(given) : py::tuple();
+    if (three && is_number(parts[1]) && is_number(parts[2])) {
+      const auto* const end = std::end(names);
+      const auto* const name = std::find(names + 1, end, std::string(py::str(parts[0])));
+      if (name != end) layer->sparsity = name - names;
+      layer->sparsity_weight = py::float_(parts[1]), layer->sparsity_target = py::float_(parts[2]);
+    }
+    if (layer->sparsity != FG_NO_SPARSITY) return;
+    throw py::value_error(std::string(op_) +
+                          ": a sparsity penalty must be (kl, l1 or mse, weight, target). "
+                          "Received: " +
+                          std::string(py::repr(given)));
   }
 
   // Where an array is, or is put, among the variables: the same memory is the same variable.

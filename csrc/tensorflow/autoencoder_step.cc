@@ -3,6 +3,14 @@
 #include "tensorflow/player.h"
 
 namespace fastgen {
+namespace {
+
+// How many layers have a penalty.
+int64_t penalties(const std::vector<std::string>& sparsities) {
+  return sparsities.size() - std::count(sparsities.begin(), sparsities.end(), "none");
+}
+
+}  // namespace
 
 REGISTER_OP("FastgenAutoencoderStep")
 FASTGEN_PLAYER("autoencoder_")
@@ -13,6 +21,7 @@ FASTGEN_PLAYER("autoencoder_")
     .Input("kl_scales: double")
     .Input("reconstruction_scale: double")
     .Output("telemetry: double")
+    .Output("activity: double")
     .Attr("T: {float, double}")
     .Attr("I: {uint8, float, double}")
     .Attr("J: {uint8, float, double}")
@@ -23,14 +32,18 @@ FASTGEN_PLAYER("autoencoder_")
       TF_RETURN_IF_ERROR(c->input("rows", &rows));
       ShapeHandle shape;
       TF_RETURN_IF_ERROR(c->WithRank(rows[0], 2, &shape));
+      std::vector<std::string> sparsities;
+      TF_RETURN_IF_ERROR(c->GetAttr("autoencoder_sparsities", &sparsities));
       c->set_output(0, c->Matrix(c->Dim(shape, 0), FG_STEP_TELEMETRY));
+      c->set_output(1, c->Matrix(c->Dim(shape, 0), penalties(sparsities)));
       return absl::OkStatus();
     })
     .Doc(
         "Steps of an autoencoder, in place. images [n, inputs]; targets [n, outputs], or empty for "
         "the images; rows [steps, batch]; seeds [steps, 2] and kl_scales [steps] of a variational "
         "one. "
-        "telemetry [steps, 4]: see csrc/kernels/autoencoder_step.h");
+        "telemetry [steps, 5], activity [steps, layers with a penalty]: see "
+        "csrc/kernels/autoencoder_step.h");
 
 class AutoencoderStepOp : public tensorflow::OpKernel {
  public:
@@ -40,6 +53,9 @@ class AutoencoderStepOp : public tensorflow::OpKernel {
     autoencoder_ = std::make_unique<PlayerInputs>(autoencoder);
     std::string loss;
     OP_REQUIRES_OK(ctx, ctx->GetAttr("loss", &loss));
+    std::vector<std::string> sparsities;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("autoencoder_sparsities", &sparsities));
+    penalties_ = penalties(sparsities);
     loss_ = place_of(loss, {"binary_crossentropy", "mean_squared_error"});
     OP_REQUIRES_OK(ctx, ctx->GetAttr("T", &dtype_));
   }
@@ -61,8 +77,9 @@ class AutoencoderStepOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(ctx, variables.own_all(ctx));
     const fg_player player = autoencoder.player(variables);
     OP_REQUIRES_OK(ctx, check(player, images, targets, steps, seeds, kl_scales));
-    Tensor* telemetry;
+    Tensor *telemetry, *activity;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {steps, FG_STEP_TELEMETRY}, &telemetry));
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(1, {steps, penalties_}, &activity));
     const bool own = targets.NumElements() == 0;
     const fg_autoencoder_feed feed = {
         steps,
@@ -76,8 +93,9 @@ class AutoencoderStepOp : public tensorflow::OpKernel {
         kl_scales.flat<double>().data(),
         autoencoder.rates()};
     int64_t done;
-    const int code = fg_autoencoder_step(IntraOpThreads(ctx), &player, &feed,
-                                         telemetry->flat<double>().data(), &done);
+    const int code =
+        fg_autoencoder_step(IntraOpThreads(ctx), &player, &feed, telemetry->flat<double>().data(),
+                            activity->flat<double>().data(), &done);
     autoencoder.count(variables, done);  // of the steps before one that failed, too
     OP_REQUIRES_OK(ctx, to_status(code));
   }
@@ -105,6 +123,7 @@ class AutoencoderStepOp : public tensorflow::OpKernel {
   }
 
   std::unique_ptr<const PlayerInputs> autoencoder_;
+  int64_t penalties_;
   int loss_;
   DataType dtype_;
 };

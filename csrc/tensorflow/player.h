@@ -9,9 +9,9 @@
 // P: prefix of the names. variables: kernels and biases, each once, those of the optimizer's slots in
 // the same order, all of the first kind, all of the second... kernels, biases: of each layer its
 // variable's place, a bias's -1 for none. slopes, corruptions, amounts: of each layer, see kernels/mlp.h;
-// seeds: of each pass, two words for each layer that corrupts. log_variance: the layer of
-// FG_LOG_VARIANCE, or -1. numbers: momentum or beta_1, rho or beta_2, epsilon, weight decay, where to
-// clip.
+// seeds: of each pass, two words for each layer that corrupts; sparsities, and penalties [layers, 2]:
+// of each layer the kind, and its weight and target. log_variance: the layer of FG_LOG_VARIANCE, or -1.
+// numbers: momentum or beta_1, rho or beta_2, epsilon, weight decay, where to clip.
 #define FASTGEN_PLAYER(P)                                                      \
   .Input(P "iterations: resource")                                             \
       .Input(P "variables: " P "num_variables * resource")                     \
@@ -21,6 +21,7 @@
       .Input(P "numbers: double")                                              \
       .Input(P "amounts: double")                                              \
       .Input(P "seeds: int64")                                                 \
+      .Input(P "penalties: double")                                            \
       .Attr(P "num_variables: int >= 1")                                       \
       .Attr(P "num_slots: int >= 0")                                           \
       .Attr(P "num_u_products: int >= 0")                                      \
@@ -30,6 +31,7 @@
       .Attr(P "slopes: list(float) >= 1")                                      \
       .Attr(P "transposed: list(bool) >= 1")                                   \
       .Attr(P "corruptions: list({'none', 'dropout', 'gaussian'}) >= 1")       \
+      .Attr(P "sparsities: list({'none', 'kl', 'l1', 'mse'}) >= 1")            \
       .Attr(P "log_variance: int = -1")                                        \
       .Attr(P "rule: {'sgd', 'rmsprop', 'adam', 'nadam'}")                     \
       .Attr(P "variation: bool = false")                                       \
@@ -52,8 +54,9 @@ class PlayerInputs {
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "activations", &activations));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "slopes", &slopes_));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "transposed", &transposed_));
-    std::vector<std::string> corruptions;
+    std::vector<std::string> corruptions, sparsities;
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "corruptions", &corruptions));
+    TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "sparsities", &sparsities));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "log_variance", &log_variance_));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "rule", &rule));
     TF_RETURN_IF_ERROR(ctx->GetAttr(prefix_ + "variation", &variation));
@@ -72,8 +75,11 @@ class PlayerInputs {
       corruptions_.push_back(place_of(kind, {"none", "dropout", "gaussian"}));
       drawing_ += corruptions_.back() != FG_INTACT;
     }
+    for (const std::string& kind : sparsities) {
+      sparsities_.push_back(place_of(kind, FG_SPARSITY_NAMES));
+    }
     for (size_t n : {biases_.size(), activations_.size(), slopes_.size(), transposed_.size(),
-                     corruptions_.size()}) {
+                     corruptions_.size(), sparsities_.size()}) {
       if (n != kernels_.size()) return fault("what is said of the layers must be of all of them");
     }
     return absl::OkStatus();
@@ -91,6 +97,7 @@ class PlayerInputs {
     TF_RETURN_IF_ERROR(ctx->input(prefix_ + "numbers", &numbers_));
     TF_RETURN_IF_ERROR(ctx->input(prefix_ + "amounts", &amounts_));
     TF_RETURN_IF_ERROR(ctx->input(prefix_ + "seeds", &seeds_));
+    TF_RETURN_IF_ERROR(ctx->input(prefix_ + "penalties", &penalties_));
     first_ = all->size();
     count_ = variables.size(), slot_count_ = slots.size(), u_count_ = u_products.size();
     TF_RETURN_IF_ERROR(all->add(ctx, *iterations));
@@ -114,6 +121,9 @@ class PlayerInputs {
     }
     if (seeds_->NumElements() != passes * drawing_ * 2) {
       return fault("seeds must be two a pass and layer that corrupts");
+    }
+    if (penalties_->NumElements() != 2 * (int64_t)kernels_.size()) {
+      return fault("penalties must be a weight and a target a layer");
     }
     if (slot_count_ != count_ * (int)slot_places_.size() || (int)decayed_.size() != count_ ||
         u_count_ != (optimizer_.rule == FG_NADAM)) {
@@ -157,6 +167,8 @@ class PlayerInputs {
       l.inputs = kernel.dim_size(transposed_[i]), l.units = kernel.dim_size(!transposed_[i]);
       l.activation = activations_[i], l.slope = slopes_[i];
       l.corruption = corruptions_[i], l.amount = amounts_->flat<double>()(i);
+      const double* const penalty = penalties_->flat<double>().data() + 2 * i;
+      l.sparsity = sparsities_[i], l.sparsity_weight = penalty[0], l.sparsity_target = penalty[1];
       l.kind = (int)i == log_variance_ ? FG_LOG_VARIANCE : FG_DENSE;
       l.kernel = tensor(all, kernels_[i]);
       if (biases_[i] >= 0) l.bias = tensor(all, biases_[i]);
@@ -208,7 +220,7 @@ class PlayerInputs {
   const char* const op_;
   const std::string prefix_;
   // Of the op.
-  std::vector<int> kernels_, biases_, corruptions_, slot_places_;
+  std::vector<int> kernels_, biases_, corruptions_, sparsities_, slot_places_;
   std::vector<float> slopes_;
   int drawing_ = 0;  // layers that corrupt
   std::vector<fg_activation> activations_;
@@ -218,6 +230,7 @@ class PlayerInputs {
   // Of a call.
   int first_ = 0, count_ = 0, slot_count_ = 0, u_count_ = 0;
   const Tensor *rates_ = nullptr, *numbers_ = nullptr, *amounts_ = nullptr, *seeds_ = nullptr;
+  const Tensor* penalties_ = nullptr;
   std::vector<fg_mlp_layer> layers_;
 };
 

@@ -101,11 +101,11 @@ class Autoencoder(SavedSeeds, keras.Model):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model, as `keras.Model.fit` does.
 
-        Inputs in arrays train dense layers, with dropout and Gaussian noise between them, by
-        `fastgen.ops.autoencoder_step`, many steps a call: the losses are those of Keras' own steps,
-        which take arrays in the same order, one that depends on `seed`. What takes Keras' own
-        steps, and why, `fastgen.doctor(model)` says; so do datasets, weights of samples or classes,
-        and `steps_per_epoch`.
+        Inputs in arrays train dense layers, with dropout, Gaussian noise and sparsity penalties
+        between them, by `fastgen.ops.autoencoder_step`, many steps a call: the losses are those of
+        Keras' own steps, which take arrays in the same order, one that depends on `seed`. What
+        takes Keras' own steps, and why, `fastgen.doctor(model)` says; so do datasets, weights of
+        samples or classes, and `steps_per_epoch`.
 
         Args:
             x: Inputs `(n, ...)`, or a dataset of batches of them or of pairs.

@@ -103,7 +103,7 @@ class KernelFit:
         self.unwatched.traced.clear()
 
     def step(self, data, rows, **how):
-        """Steps on rows of images.
+        """Steps on rows of images, which log the activity of layers that do so.
 
         Args:
             data: images, perhaps targets.
@@ -115,7 +115,14 @@ class KernelFit:
         """
         chain, log_variance = self.model.dense_layers()
         how |= {"targets": data[1] if len(data) > 1 else None, "log_variance": log_variance}
-        return ops.autoencoder_step(chain, self.model.optimizer, data[0], rows[:, 0], **how)
+        optimizer = self.model.optimizer
+        telemetry = ops.autoencoder_step(chain, optimizer, data[0], rows[:, 0], **how)
+        trackers = [layer.penalty.tracker for layer in chain if layer.penalty]
+        activities = tf.unstack(telemetry["activity"], axis=1)
+        for tracker, activity in zip(trackers, activities, strict=True):
+            if tracker is not None:
+                log(tracker, activity, tf.shape(rows)[2])
+        return telemetry
 
     def stock_steps(self, data, rows):
         """Keras' own steps; arguments as for `step`, returns the means of the epoch so far."""

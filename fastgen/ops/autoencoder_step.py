@@ -7,7 +7,7 @@ from fastgen.ops import adversary, players
 
 OP = "autoencoder_step"
 # In the order of csrc/kernels/autoencoder_step.h.
-TELEMETRY = ("loss", "reconstruction_loss", "kl", "gradient_norm")
+TELEMETRY = ("loss", "reconstruction_loss", "kl", "penalty", "gradient_norm")
 LOSSES = ("binary_crossentropy", "mean_squared_error")
 
 
@@ -26,7 +26,8 @@ def autoencoder_step(
 ):
     """Steps of an optimizer on the loss of an autoencoder.
 
-    `loss = reconstruction_scale * mean(sum(each pixel's loss)) + kl_scale * mean(kl)`
+    `loss = reconstruction_scale * mean(sum(each pixel's loss)) + kl_scale * mean(kl) + penalty`,
+    the last the sum of the sparsity penalties of its layers.
 
     There is no composite: where the kernel cannot be had, the models of `fastgen.models` take
     Keras' own steps.
@@ -60,8 +61,9 @@ def autoencoder_step(
 
     Returns:
         A dict of float64 `(steps,)` tensors: `loss`; `reconstruction_loss`, that part of it; `kl`,
-        the mean divergence, not scaled; `gradient_norm`. None, and nothing was done, where the
-        kernel cannot be had.
+        the mean divergence, not scaled; `penalty`, weighted; `gradient_norm`; and `activity`, a
+        `(steps, layers with a penalty)` tensor, the mean of all activations of each, for `"l1"` of
+        their magnitudes. None, and nothing was done, where the kernel cannot be had.
 
     Raises:
         ValueError: if shapes do not fit, or the optimizer was built for other weights.
@@ -80,7 +82,7 @@ def autoencoder_step(
         return None
     dtype, steps = player.dtype, rows.shape[0]
     targets = tf.zeros([0], dtype) if targets is None else tf.convert_to_tensor(targets)
-    telemetry = op(
+    telemetry, activity = op(
         **player.arguments("autoencoder", steps, player.corruption_seeds(steps)),
         autoencoder_log_variance=log_variance,
         images=adversary.rows(tf.convert_to_tensor(images), dtype),
@@ -92,7 +94,8 @@ def autoencoder_step(
         loss=loss,
         T=dtype,
     )
-    return dict(zip(TELEMETRY, tf.unstack(telemetry, axis=1), strict=True))
+    by_name = dict(zip(TELEMETRY, tf.unstack(telemetry, axis=1), strict=True))
+    return {**by_name, "activity": activity}
 
 
 def _check(rows, loss, seeds, log_variance):

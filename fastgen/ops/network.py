@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from fastgen.ops import activations
+from fastgen.ops.activity_penalty import ActivityPenalty, passes_on, penalty_of
 
 # Keras is imported where it is needed: it imports TensorFlow, and that imports fastgen.ops.
 
@@ -28,6 +29,7 @@ class Dense(NamedTuple):
     transposed: bool
     slope: float = LEAKY_SLOPE
     corruption: Corruption | None = None
+    penalty: ActivityPenalty | None = None  # of its activations
 
 
 class NotDense(Exception):
@@ -39,8 +41,8 @@ def dense_chain(model):
 
     Args:
         model: built `keras.Sequential` or functional `keras.Model` of `Dense` layers, ours too,
-            one after the other, and of activations, changes of shape, dropout and Gaussian noise
-            between them.
+            one after the other, and of activations, changes of shape, dropout, Gaussian noise and
+            sparsity penalties between them.
 
     Returns:
         A list of `Dense`.
@@ -85,6 +87,8 @@ def variational_chain(model, encoder, latent, decoder):
         if head.activation != "linear" or head.transposed:
             raise NotDense(f"{encoder.name!r} has a mean or a log variance that is not linear")
     chain = [*before, drawn, *_chain(_layers(decoder))]
+    if found := [entry.penalty.layer.name for entry in chain if entry.penalty]:
+        raise NotDense(f"{found[0]!r} has a sparsity penalty, and the model is variational")
     return _checked(model, chain), len(before)
 
 
@@ -102,15 +106,18 @@ def _chain(layers):
         if _shapes_only(layer):
             continue
         found, activation = _corruption_of(layer), _activation_of(layer)
-        if corruption and (found or activation):
+        penalises = passes_on(layer)
+        if corruption and (found or activation or penalises):
             raise NotDense(f"{layer.name!r} ({type(layer).__name__}) follows dropout or noise")
         if found:
             corruption = found
         elif activation:
             _activate(chain, layer, *activation)
-        else:
+        elif not penalises:
             chain.append(_dense(layer, shape)._replace(corruption=corruption))
             corruption = None
+        if not found and (penalty := penalty_of(layer)):
+            _penalise(chain, shape, penalty)
     if corruption:
         raise NotDense(f"{layer.name!r} ({type(layer).__name__}) at the end")
     return chain
@@ -121,14 +128,19 @@ def _checked(model, chain):
         raise NotDense(f"{model.name!r} has no dense layer")
     dtypes = {entry.kernel.dtype for entry in chain}
     dtypes |= {entry.corruption.dtype for entry in chain if entry.corruption}
+    penalties = [entry.penalty for entry in chain if entry.penalty]
+    dtypes |= {penalty.layer.compute_dtype for penalty in penalties}
     if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
         raise NotDense(f"{model.name!r} has layers of {', '.join(sorted(dtypes))}")
+    known = {id(penalty.layer) for penalty in penalties}
     for layer in model._flatten_layers():  # models within, and layers that change the shape, too
-        if layer.activity_regularizer is not None:
+        if layer.activity_regularizer is not None and id(layer) not in known:
             raise NotDense(f"{layer.name!r} has an activity_regularizer")
     biases = [id(entry.bias) for entry in chain if entry.bias is not None]
     if len(set(biases)) < len(biases):
         raise NotDense(f"{model.name!r} has a bias in two places")
+    if chain[-1].penalty:
+        raise NotDense(f"{chain[-1].penalty.layer.name!r} penalises the outputs")
     return chain
 
 
@@ -247,7 +259,19 @@ def _activate(chain, layer, function, slope):
     name, _ = activations.resolve(layer.name, function)
     if name is None or not chain or chain[-1].activation != "linear":
         raise NotDense(f"{layer.name!r} ({type(layer).__name__}) is no activation of a dense layer")
+    if chain[-1].penalty:
+        raise NotDense(f"{layer.name!r} ({type(layer).__name__}) follows a sparsity penalty")
     chain[-1] = chain[-1]._replace(activation=name, slope=slope)
+
+
+def _penalise(chain, shape, penalty):
+    name = penalty.layer.name
+    if not chain or chain[-1].penalty:
+        what = "is a second penalty" if chain else "penalises the inputs"
+        raise NotDense(f"{name!r} {what}")
+    if len(shape) != 2:
+        raise NotDense(f"{name!r} takes inputs of rank {len(shape)}")
+    chain[-1] = chain[-1]._replace(penalty=penalty)
 
 
 def _dense(layer, shape):

@@ -69,6 +69,8 @@ class Player:
                 [x.corruption.amount if x.corruption else 0.0 for x in self.chain], tf.float64
             ),
             "seeds": seeds,
+            "sparsities": [x.penalty.kind if x.penalty else "none" for x in self.chain],
+            "penalties": tf.constant([_penalty(x) for x in self.chain], tf.float64),
             "rule": rule["rule"],
             "variation": bool(rule.get("variation", False)),
             "slot_places": list(slots),
@@ -89,6 +91,10 @@ class Player:
             drawn[id(generator)] = tf.unstack(tf.reshape(seeds, [passes, count, 2]), axis=1)
         columns = [drawn[id(g)].pop(0) for g in generators]
         return tf.cast(tf.stack(columns, 1), tf.int64) if columns else tf.zeros([0], tf.int64)
+
+
+def _penalty(layer):
+    return (layer.penalty.weight, layer.penalty.target) if layer.penalty else (0.0, 0.0)
 
 
 def build(op, optimizer, variables):
@@ -144,6 +150,9 @@ def _obstacle(found):
     each = [id(x) for player in found for x in (player.optimizer, *player.variables)]
     if len(set(each)) < len(each):
         return "generator and discriminator share weights or their optimizer"
+    for layer in (x for player in found for x in player.chain):
+        if layer.penalty:
+            return f"{layer.penalty.layer.name!r} has a sparsity penalty"
     seeds = [{id(x.corruption.seeds) for x in p.chain if x.corruption} for p in found]
     if len(found) > 1 and set.intersection(*seeds):
         return "generator and discriminator share seeds"

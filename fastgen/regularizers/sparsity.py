@@ -1,18 +1,12 @@
 """Sparsity penalties as activity regularizers, on every Keras the same at any batch size."""
 
-import re
-
 import keras
 import tensorflow as tf
 
 from fastgen import ops
+from fastgen.ops.activity_penalty import divides_by_batch_size
 
 REDUCTIONS = (None, "mean", "sum")
-
-
-def divides_by_batch_size(version):
-    """Whether that Keras divides what an activity regularizer returns by the batch size."""
-    return tuple(int(n) for n in re.findall(r"\d+", version)[:2]) >= (3, 14)
 
 
 class _SparsityRegularizer(keras.regularizers.Regularizer):

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 from tests.core import optimizer_reference
-from tests.core.reference import normal, uniform
+from tests.core.reference import normal, sparsity, sparsity_grad, uniform
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 LEAKY_SLOPE = float(np.float32(0.2))  # an attribute of float32 in TensorFlow
@@ -48,8 +48,10 @@ ACTIVATIONS = {
 }
 
 
-def layer_of(kernel, bias=None, activation="linear", transposed=False, corruption=None):
-    return kernel, bias, activation, transposed, corruption
+def layer_of(
+    kernel, bias=None, activation="linear", transposed=False, corruption=None, sparsity=None
+):
+    return kernel, bias, activation, transposed, corruption, sparsity
 
 
 def value_of(activation, z):
@@ -77,6 +79,16 @@ def corrupted(x, corruption, seed, dtype):
     return x * mask, mask
 
 
+def penalty_of(a, kind, weight, target):
+    """The weighted penalty of activations, and their mean."""
+    penalty, activity = sparsity(a, target, kind)
+    return weight * penalty, activity.mean()
+
+
+def penalty_grad(a, kind, weight, target):
+    return sparsity_grad(a, target, kind, sparsity(a, target, kind)[1], weight)
+
+
 class Network:
     """Layers as `core.mlp_forward` takes them, copied to float64; those tied stay tied."""
 
@@ -96,8 +108,10 @@ class Network:
 
     def forward(self, x, logits=False, seeds=None):
         """Outputs; with `logits`, those before a sigmoid at the end; seeds: of what corrupts."""
-        self.tape, seeds = [], iter([] if seeds is None else seeds)
-        for i, (kernel, bias, activation, transposed, corruption) in enumerate(self.layers):
+        self.tape, self.penalties, seeds = [], [], iter([] if seeds is None else seeds)
+        for i, (kernel, bias, activation, transposed, corruption, penalty) in enumerate(
+            self.layers
+        ):
             seed = next(seeds, None) if corruption else None
             x, mask = corrupted(x, corruption, seed, self.dtype)
             if logits and i == len(self.layers) - 1 and activation == "sigmoid":
@@ -105,14 +119,18 @@ class Network:
             z = x @ (kernel.T if transposed else kernel) + (0 if bias is None else bias)
             self.tape.append((x, z, activation, mask))
             x = value_of(activation, z)
+            if penalty:
+                self.penalties.append(penalty_of(x, *penalty))
         return x
 
     def backward(self, d_y):
         """The gradient of what forward() read; those of the variables are in .gradients."""
         self.gradients = [np.zeros_like(w) for w in self.variables]
-        for (kernel, bias, _, transposed, _), (x, z, activation, mask) in zip(
+        for (kernel, bias, _, transposed, _, penalty), (x, z, activation, mask) in zip(
             self.layers[::-1], self.tape[::-1], strict=True
         ):
+            if penalty:
+                d_y = d_y + penalty_grad(value_of(activation, z), *penalty)
             d_z = d_y * slope_of(activation, z)
             d_kernel = d_z.T @ x if transposed else x.T @ d_z
             self.gradients[self.place(kernel)] += d_kernel
@@ -262,6 +280,9 @@ class Autoencoder(Player):
             z = mean + np.exp(log_var / 2) * noise
             y = self.decoder.forward(z, logits, None if seeds is None else seeds[first:])
             kl = -np.mean(np.sum(1 + log_var - np.exp(log_var) - mean**2, 1)) / 2
+        networks = (self.encoder, self.head, self.decoder) if self.variational else (self.encoder,)
+        penalties = [pair for network in networks for pair in network.penalties]
+        penalty = sum(weighted for weighted, _ in penalties)
         each = softplus(y) - targets * y if logits else (y - targets) ** 2
         reconstruction = reconstruction_scale * np.mean(np.sum(each, 1))
         d_y = expit(y) - targets if logits else 2 * (y - targets)
@@ -274,9 +295,11 @@ class Autoencoder(Player):
             d_log_var = d_z * noise * np.exp(log_var / 2) / 2 + scale * (np.exp(log_var) - 1) / 2
             self.backward_of_heads(d_z + scale * mean, d_log_var)
         return {
-            "loss": reconstruction + kl_scale * kl,
+            "loss": reconstruction + kl_scale * kl + penalty,
             "reconstruction_loss": reconstruction,
             "kl": kl,
+            "penalty": penalty,
+            "activity": np.array([activity for _, activity in penalties]),
             "gradient_norm": self.update(rate),
         }
 

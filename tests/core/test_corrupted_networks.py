@@ -248,7 +248,7 @@ def refusals():
         "a corruption must be a pair": [(kernel, None, "relu", False, 0.5)],
         "a corruption must be dropout or gaussian": [(kernel, None, "relu", False, ("drop", 0.5))],
         "seeds must be integers of shape": [(kernel, None, "relu", False, dropped)],
-        "a layer must be a tuple": [(kernel, None, "relu", False, dropped, 1)],
+        "a layer must be a tuple": [(kernel, None, "relu", False, dropped, None, 1)],
     }
 
 

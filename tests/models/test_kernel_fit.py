@@ -47,6 +47,20 @@ def denoising():
     return model
 
 
+def sparse():
+    """Penalties in both of Keras' forms, one of what dropout drops."""
+    keras.utils.set_random_seed(4)
+    of_means = fastgen.layers.Sparsity(0.2, 0.1, name="sparsity")
+    layers = [Dense(8, "tanh"), fastgen.layers.Sparsity(0.01, kind="l1", name="first")]
+    layers = [keras.layers.Flatten(), *layers, Dense(5, "sigmoid"), of_means]
+    encoder = keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Dropout(0.2, seed=6)])
+    hidden = Dense(8, "selu", activity_regularizer=fastgen.regularizers.MSESparsity(0.3, 0.2))
+    layers = [keras.Input((5,)), hidden, Dense(PIXELS), keras.layers.Reshape(SHAPE)]
+    model = Autoencoder(encoder, keras.Sequential(layers, name="decoder"))
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.5), "mse")
+    return model
+
+
 def entropy(**options):
     return fastgen.losses.BinaryCrossentropy(**options)
 
@@ -57,6 +71,7 @@ KINDS = {
     "warmup": lambda: variational(beta=Warmup(9, beta=3.0)),
     "linear": plain,
     "denoising": denoising,
+    "sparse": sparse,
     "entropy": lambda: plain(keras.losses.BinaryCrossentropy(), "sigmoid"),
     "logits": lambda: plain(entropy(from_logits=True)),
     "list": lambda: plain(["mse"]),
@@ -198,7 +213,20 @@ def normalized():
     return of_decoder(keras.Sequential([keras.Input((2,)), *layers]))
 
 
+def sparse_vae():
+    """A VAE with a penalty in its decoder."""
+    inputs = keras.Input((4,))
+    mean, log_var = Dense(2)(inputs), Dense(2)(inputs)
+    encoder = keras.Model(inputs, [mean, log_var, fastgen.layers.GaussianLatent()([mean, log_var])])
+    layers = [Dense(3, "sigmoid"), fastgen.layers.Sparsity(0.5, 0.1), Dense(4, "sigmoid")]
+    decoder = keras.Sequential([keras.Input((2,)), *layers])
+    vae = fastgen.models.VariationalAutoencoder(encoder, decoder)
+    vae.compile("sgd")
+    return vae
+
+
 STOCK = {
+    "has a sparsity penalty, and": sparse_vae,
     "'gaussian_latent' has free bits": lambda: variational(free_bits=0.1),
     "(Reshape)|(Conv2D)": lambda: variational(kind="convolutional", hidden=(2, 2)),
     "a prior": lambda: variational(prior=fastgen.layers.GaussianMixture(2, 3)),

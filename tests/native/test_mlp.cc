@@ -206,15 +206,18 @@ struct Gan {
   }
 };
 
-// Two steps of a variational autoencoder, from the start.
+// Two steps of a variational autoencoder, with penalties in encoder and decoder where its images are
+// their own targets, from the start.
 struct VariationalAutoencoder {
   static constexpr int64_t kSteps = 2, kImages = 5, kCols = 21, kHidden = 9, kCodings = 3;
   Player player;
   Exact telemetry{kSteps * FG_STEP_TELEMETRY * (int64_t)sizeof(double)};
+  Exact activity;  // of two layers
 
   VariationalAutoencoder(const fg_threads* threads, fg_dtype dtype, bool bytes, int64_t batch,
                          int clip)
-      : player(dtype, {kCols, kHidden, kCodings, kHidden, kCols}, FG_SELU, clip) {
+      : player(dtype, {kCols, kHidden, kCodings, kHidden, kCols}, FG_SELU, clip),
+        activity(bytes * kSteps * 2 * (int64_t)sizeof(double)) {
     add_log_variance(dtype);
     const Exact targets = drawn(dtype, kImages * kCols, 13);
     Exact images(kImages * kCols), rows(kSteps * batch * 8), seeds(kSteps * 16);
@@ -222,6 +225,9 @@ struct VariationalAutoencoder {
     for (int64_t i = 0; i < kSteps * batch; ++i) ((int64_t*)rows.data())[i] = i * 3 % kImages;
     for (int64_t i = 0; i < kSteps * 2; ++i) ((int64_t*)seeds.data())[i] = i;
     player.corrupt(kSteps);
+    if (bytes) {
+      penalise(&player.layers[0], FG_SPARSITY_KL), penalise(&player.layers[3], FG_SPARSITY_L1);
+    }
     const double rates[kSteps] = {0.01, 0.02}, kl_scales[kSteps] = {0.5, 1};
     const fg_autoencoder_feed feed = {kSteps,
                                       batch,
@@ -234,11 +240,16 @@ struct VariationalAutoencoder {
                                       kl_scales,
                                       rates};
     int64_t done;
-    CHECK(!fg_autoencoder_step(threads, &player.of, &feed, (double*)telemetry.data(), &done));
+    CHECK(!fg_autoencoder_step(threads, &player.of, &feed, (double*)telemetry.data(),
+                               (double*)activity.data(), &done));
     CHECK(done == kSteps);
     for (int64_t i = 0; i < kSteps * FG_STEP_TELEMETRY; ++i) {
       CHECK(isfinite(((const double*)telemetry.data())[i]));
     }
+  }
+
+  static void penalise(fg_mlp_layer* layer, int kind) {
+    layer->sparsity = kind, layer->sparsity_weight = 0.5, layer->sparsity_target = 0.25;
   }
 
   void add_log_variance(fg_dtype dtype) {
@@ -252,7 +263,8 @@ struct VariationalAutoencoder {
   }
 
   bool operator==(const VariationalAutoencoder& other) const {
-    return player.arrays == other.player.arrays && telemetry == other.telemetry;
+    return player.arrays == other.player.arrays && telemetry == other.telemetry &&
+           activity == other.activity;
   }
 };
 
@@ -298,7 +310,9 @@ TEST(mlp_refuses) {
   player.of.optimizer.rule = FG_SGD;
   player.layers[1].inputs = 4;
   CHECK(refused());
-  player.layers[1].inputs = 3, images.dtype = FG_FLOAT16;
+  player.layers[1].inputs = 3, player.layers[0].sparsity = FG_SPARSITY_L1;
+  CHECK(refused());
+  player.layers[0].sparsity = FG_NO_SPARSITY, images.dtype = FG_FLOAT16;
   CHECK(refused());
 }
 

@@ -4,6 +4,8 @@ import keras
 import pytest
 
 import fastgen
+from fastgen import regularizers
+from fastgen.layers import Sparsity
 from fastgen.ops import network
 
 L = keras.layers
@@ -70,6 +72,37 @@ def test_what_inputs_go_through():
     assert chain[1].corruption.seeds is ours.seed_generator
 
 
+def penalties(*layers):
+    chain = network.dense_chain(sequential(*layers, L.Dense(2)))
+    return [layer.penalty and layer.penalty[:3] for layer in chain[:-1]]
+
+
+def test_penalties():
+    kl = regularizers.KLSparsity(0.5, 0.1)
+    ours = Sparsity(0.5, 0.1), Sparsity(2.0, kind="l1")
+    found = penalties(
+        L.Dense(3, "sigmoid"), ours[0], L.Dense(3), L.ReLU(), L.Flatten(), ours[1], L.Dropout(0.5),
+        L.Dense(3, "sigmoid", activity_regularizer=kl),
+        L.Dense(3), L.Activation("tanh", activity_regularizer=regularizers.MSESparsity(1.0, -0.5)),
+        L.Dense(3, activity_regularizer=regularizers.L1Sparsity(0.25)), L.Dense(3),
+    )  # fmt: skip
+    l1 = ("l1", 2.0, 0.0), ("l1", 0.25, 0.0)
+    assert found == [("kl", 0.5, 0.1), l1[0], ("kl", 0.5, 0.1), ("mse", 1.0, -0.5), l1[1], None]
+
+
+def stock_l1():
+    l1 = keras.regularizers.L1(0.5)
+    layers = [L.Dense(2, activity_regularizer=l1), L.Dense(2, "relu"), L.ActivityRegularization(2)]
+    return [*layers, L.Dense(2, activity_regularizer=keras.regularizers.L1L2(l1=0.25))]
+
+
+def test_l1_of_keras(monkeypatch):
+    assert penalties(*stock_l1()) == [("l1", weight, 0.0) for weight in (0.5, 2.0, 0.25)]
+    monkeypatch.setattr(keras, "__version__", "3.13.2")  # which does not divide by the batch size
+    with pytest.raises(network.NotDense, match="has an activity_regularizer"):
+        penalties(*stock_l1())
+
+
 def test_a_tied_kernel_is_one_variable():
     chain = network.dense_chain(tied())
     assert [layer.transposed for layer in chain] == [False, True]
@@ -88,6 +121,20 @@ class Own(keras.Sequential):
 
 class OwnCorruption(fastgen.layers.Corruption):
     pass
+
+
+class OwnSparsity(Sparsity):
+    pass
+
+
+class OwnRegularizer(regularizers.L1Sparsity):
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+
+
+def sparse(*layers, kind="kl", **how):
+    """Layers, a penalty, an activation and another dense layer."""
+    return sequential(*layers, Sparsity(0.5, 0.1, kind), **how)
 
 
 class OwnDense(fastgen.layers.FusedDense):
@@ -134,8 +181,8 @@ def twice():
         (lambda: sequential(L.ReLU(), L.Dense(2)), "no activation of a dense layer"),
         (lambda: sequential(L.Dense(2, kernel_regularizer="l2")), "has a kernel_regularizer"),
         (lambda: sequential(L.Dense(2, bias_constraint="non_neg")), "has a bias_constraint"),
-        (lambda: sequential(L.Dense(2, activity_regularizer="l1")), "activity_regularizer"),
-        (lambda: sequential(L.Dense(2), L.ReLU(activity_regularizer="l1")), "'re_lu.*' has an act"),
+        (lambda: sequential(L.Dense(2, activity_regularizer="l2")), "activity_regularizer"),
+        (lambda: sequential(L.Dense(2), L.ReLU(activity_regularizer="l2")), "'re_lu.*' has an act"),
         (lambda: sequential(L.Flatten(activity_regularizer="l1"), L.Dense(2)), "'flatten.*' has"),
         (lambda: sequential(sequential(L.Dense(2), activity_regularizer="l1")), "has an activity"),
         (lambda: sequential(L.Dense(2, dtype="mixed_float16")), "computes in float16"),
@@ -145,6 +192,35 @@ def twice():
         (lambda: Own([Input((6,)), L.Dense(2)]), "no chain of layers"),
         (lambda: keras.Sequential([L.Dense(2)]), "no chain of layers"),
         (lambda: sequential(L.Flatten(), shape=(2, 3)), "has no dense layer"),
+        (lambda: sparse(L.Dense(2)), "'sparsity.*' penalises the outputs"),
+        (lambda: sequential(Sparsity(0.5, 0.1), L.Dense(2)), "'sparsity.*' penalises the inputs"),
+        (lambda: sparse(L.Dense(2), Sparsity(0.5, 0.1)), "'sparsity.*' is a second penalty"),
+        (lambda: sparse(L.Dense(2, activity_regularizer="l1")), "'sparsity.*' is a second penalty"),
+        (lambda: sparse(L.Dense(2), L.Dropout(0.5)), "follows dropout or noise"),
+        (lambda: sparse(L.Dense(4), L.Reshape((2, 2))), "takes inputs of rank 3"),
+        (
+            lambda: sequential(sparse(L.Dense(2)), L.ReLU(), L.Dense(2)),
+            "ReLU. follows a sparsity penalty",
+        ),
+        (
+            lambda: sequential(L.Dense(2), Sparsity(0.5, 0.1, dtype="float64"), L.Dense(2)),
+            "float32, float64",
+        ),
+        (lambda: sequential(L.Dense(2), OwnSparsity(0.5, 0.1), L.Dense(2)), "OwnSparsity"),
+        (
+            lambda: sequential(L.Dense(2, activity_regularizer=OwnRegularizer(1.0)), L.Dense(2)),
+            "activity_regularizer",
+        ),
+        (
+            lambda: sequential(
+                L.Dense(2, activity_regularizer=regularizers.L1Sparsity(1.0, "mean")), L.Dense(2)
+            ),
+            "activity_regularizer",
+        ),
+        (
+            lambda: sequential(L.Dense(2), L.ActivityRegularization(1.0, 1.0), L.Dense(2)),
+            "'activity_reg.*' has an activity_regularizer",
+        ),
         (branched, "several inputs or outputs"),
         (twice, "a bias in two places"),
     ],

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from fastgen import layers, ops, regularizers
-from fastgen.regularizers.sparsity import divides_by_batch_size
+from fastgen.ops.activity_penalty import divides_by_batch_size
 from tests.tolerances import LOGGED, SAME_FORMULA
 
 UNITS = 5
