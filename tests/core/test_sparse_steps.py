@@ -193,12 +193,14 @@ def test_other_kernels_refuse_a_penalty():
     with pytest.raises(ValueError, match=f"^mlp_grad: {message}"):
         core.mlp_grad(x, layers, x)
     message = "layer 0 must have no sparsity penalty"
-    d = penalised(discriminator("float32"), KL, None)
-    before = copies(d, optimizer_of(d))
+    g, d = generator("float32"), discriminator("float32")
+    of_g, of_d = optimizer_of(g), optimizer_of(d)
+    before = copies(g, of_g), copies(d, of_d)
+    sparse_g, sparse_d = penalised(g, KL, None), penalised(d, KL, None)
     with pytest.raises(ValueError, match=f"^discriminator_update: {message}"):
-        core.discriminator_update(d, optimizer_of(d), x, x)
-    g = penalised(generator("float32"), KL, None)
-    d = discriminator("float32")
-    with pytest.raises(ValueError, match=f"^gan_step: {message}"):
-        core.gan_step(g, optimizer_of(g), d, optimizer_of(d), x, [[[0, 1]]], [[[1, 1], [1, 2]]])
-    assert_unchanged(d, optimizer_of(d), before)
+        core.discriminator_update(sparse_d, of_d, x, x)
+    for pair in ((sparse_g, d), (g, sparse_d)):
+        with pytest.raises(ValueError, match=f"^gan_step: {message}"):
+            core.gan_step(pair[0], of_g, pair[1], of_d, x, [[[0, 1]]], [[[1, 1], [1, 2]]])
+    assert_unchanged(g, of_g, before[0])
+    assert_unchanged(d, of_d, before[1])

@@ -132,9 +132,9 @@ class OwnRegularizer(regularizers.L1Sparsity):
         return 2 * super().__call__(x)
 
 
-def sparse(*layers, kind="kl", **how):
-    """Layers, a penalty, an activation and another dense layer."""
-    return sequential(*layers, Sparsity(0.5, 0.1, kind), **how)
+def sparse(*layers):
+    """Layers, and a penalty of what the last one gives."""
+    return sequential(*layers, Sparsity(0.5, 0.1))
 
 
 class OwnDense(fastgen.layers.FusedDense):
