@@ -17,6 +17,10 @@ class Kind(StrEnum):
 
     dense_gan = "dense-gan"
     vae = "vae"
+    stacked = "stacked"
+    tied = "tied"
+    sparse = "sparse"
+    denoising = "denoising"
 
 
 class Optimizer(StrEnum):
@@ -42,7 +46,8 @@ def parity(
         check_at_least("--batch-size", batch_size, 1)
         check_seed(seed)
         fastgen.native.require_tensorflow("fastgen parity")
-        model = _BUILDERS[kind](optimizer.value, seed)
+        build = {Kind.dense_gan: _dense_gan, Kind.vae: _vae}.get(kind)
+        model = (build or _autoencoder(kind))(optimizer.value, seed)
         found = fastgen.parity(model, steps=steps, batch_size=batch_size, seed=seed)
     if not found.ok:
         raise typer.Exit(ABOVE_TOLERANCE)
@@ -69,4 +74,12 @@ def _vae(optimizer, seed):
     return model
 
 
-_BUILDERS = {Kind.dense_gan: _dense_gan, Kind.vae: _vae}
+def _autoencoder(kind):
+    """What builds the autoencoder of a name, by default the book's."""
+
+    def build(optimizer, seed):
+        model = fastgen.models.AUTOENCODERS[kind](seed=seed)
+        model.compile(optimizer)
+        return model
+
+    return build

@@ -112,15 +112,14 @@ class DenseTranspose(keras.layers.Layer):
 
     def __call__(self, inputs, **kwargs):
         """Find the dense layer, if this is a clone, and call the layer."""
-        if self.dense is None and self._tie.find(tie.upstream(inputs)) and self.built:
-            self._count_kernel()
+        self.find_dense(tie.upstream(inputs))
         return super().__call__(inputs, **kwargs)
 
     def call(self, inputs):
         """Apply the layer."""
         if self.dense is None:
             model = self._get_call_context().entry_layer
-            if not self._tie.find(model._flatten_layers()):
+            if not self.find_dense(model._flatten_layers()):
                 raise ValueError(
                     f"DenseTranspose: {self.name!r} is a clone, tied to a layer "
                     f"{self._tie.name!r} that {model.name!r} has not. Call the model that has both "
@@ -128,9 +127,21 @@ class DenseTranspose(keras.layers.Layer):
                     "the whole model and take its decoder, or save the decoder and load it, which "
                     f"copies the kernel, too. Received: a call of {model.name!r}"
                 )
-            self._count_kernel()
         dispatch.note_xla(self)
         return with_logits(ops.dense_transpose, inputs, self.kernel, self.bias, self.activation)
+
+    def find_dense(self, layers):
+        """Tie the layer, if it is a clone that is not yet, to the dense layer among some.
+
+        Args:
+            layers: iterable of operations and layers.
+
+        Returns:
+            Whether the layer is tied.
+        """
+        if self.dense is None and self._tie.find(layers) and self.built:
+            self._count_kernel()
+        return self.dense is not None
 
     def _count_kernel(self):
         # With LoRA the kernel is a sum, whose terms are the dense layer's alone.

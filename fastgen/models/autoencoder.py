@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from fastgen import optimizers
+from fastgen.layers import DenseTranspose
 from fastgen.models.batches import InBatches
 from fastgen.models.grouped_steps import steps_to_run
 from fastgen.models.images import check_images
@@ -59,6 +60,10 @@ class Autoencoder(SavedSeeds, keras.Model):
         inputs = keras.Input(encoder.input_shape[1:], dtype=encoder.inputs[0].dtype)
         super().__init__(inputs, decoder(encoder(inputs)), name=name, **kwargs)
         self.encoder, self.decoder, self.seed = encoder, decoder, seed
+        layers = self._flatten_layers()
+        for layer in layers:
+            if isinstance(layer, DenseTranspose):  # of a config, perhaps
+                layer.find_dense(layers)
         self.order = keras.random.SeedGenerator(seed)
         self._steps, self._encoder_batches, self._decoder_batches = None, None, None
         self._weighted = False

@@ -121,15 +121,15 @@ def parity(
     Args:
         model: compiled functional or Sequential Keras model, whose class has no train_step or
             compute_loss of its own: copies would lose them; a
-            `fastgen.models.VariationalAutoencoder`, which takes the kernel of its `fit`; a GAN,
-            which is `Sequential([generator, discriminator])`, both compiled as in the book, or has
-            these networks and `generator_optimizer` and `discriminator_optimizer` as attributes; or
-            a tuple `((generator, discriminator), (generator_optimizer, discriminator_optimizer))`.
-            A GAN takes `fastgen.ops.gan_step`, with one critic, plain labels and
-            `batch_norm="train"`.
+            `fastgen.models.VariationalAutoencoder` or `Autoencoder`, which takes the kernel of its
+            `fit`; a GAN, which is `Sequential([generator, discriminator])`, both compiled as in the
+            book, or has these networks and `generator_optimizer` and `discriminator_optimizer` as
+            attributes; or a tuple `((generator, discriminator), (generator_optimizer,
+            discriminator_optimizer))`. A GAN takes `fastgen.ops.gan_step`, with one critic, plain
+            labels and `batch_norm="train"`.
         reference: the like of it, of stock layers. By default a copy of `model` with `Dense` for
-            `FusedDense` and Keras' own optimizers. A GAN's takes stock operations, a VAE's
-            Keras' own steps.
+            `FusedDense` and Keras' own optimizers. A GAN's takes stock operations, an
+            autoencoder's Keras' own steps of them.
         data: images `(n, ...)`; or a tuple `(x, y)` of inputs and targets. By default
             digits, 28 x 28.
         steps: of each comparison.

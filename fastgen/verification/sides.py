@@ -1,26 +1,33 @@
 """What parity compares: models that take the same steps, each with all the numbers they write."""
 
+import contextlib
 import functools
 
 import keras
 import tensorflow as tf
 
-from fastgen import ops
-from fastgen.models import VariationalAutoencoder
+from fastgen import dispatch, ops
+from fastgen.models import Autoencoder, VariationalAutoencoder
 from fastgen.ops import network
 from fastgen.ops.adversary import weights
-from fastgen.verification.twins import copy_of, optimizer_like
+from fastgen.verification.twins import copy_of, default_dtype, optimizer_like
 
 PLAYERS = ("generator", "discriminator")
+OF_ROWS = Autoencoder, VariationalAutoencoder
 
 
 class Trained:
-    """A compiled model, trained by `train_on_batch`."""
+    """A compiled model, trained by `train_on_batch`.
+
+    Args:
+        model: it.
+        dtype: of its losses, by default Keras' own.
+    """
 
     losses = ("loss",)
 
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, dtype=None):
+        self.model, self.dtype = model, dtype
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.weights = [v.value for v in model.trainable_variables]
@@ -28,42 +35,47 @@ class Trained:
         self.state = [*self.weights, *(v.value for v in others)]
         self.optimizers = [model.optimizer]
 
-    def copy(self, **how):
+    def copy(self, *, dtype=None, **how):
         """A new side: see `twins.copy_of`."""
-        return Trained(copy_of(self.model, **how))
+        return Trained(copy_of(self.model, dtype=dtype, **how), dtype)
 
     def step(self, images, seeds):
         """Train on a batch; the losses."""
         x, y = images if isinstance(images, tuple) else (images, images)
-        logs = self.model.train_on_batch(x, y, return_dict=True)
+        with default_dtype(self.dtype):
+            logs = self.model.train_on_batch(x, y, return_dict=True)
         return [float(logs["loss"])]
 
 
 class OfRows(Trained):
-    """A VAE of ours on rows of images: trained by the kernel of its `fit`, or by Keras' own steps.
+    """One of our autoencoders on rows of arrays: by the kernel of its `fit`, or by Keras' steps.
 
-    Both draw the noise of the model's own seeds, which copies have with their states.
+    Both draw the noise of the model's own seeds, which copies have with their states. In Keras'
+    steps our layers take stock operations.
     """
 
-    def __init__(self, model, stock=False):
-        super().__init__(model)
+    def __init__(self, model, dtype=None, stock=False):
+        super().__init__(model, dtype)
         step = model._steps.stock_steps if stock else model.train_rows
 
         def run(data, rows):
             model.reset_metrics()
-            return step(data, rows)["loss"]
+            with dispatch.portable() if stock else contextlib.nullcontext():
+                return step(data, rows)["loss"]
 
         self.run = tf.function(run, autograph=False, jit_compile=model.jit_compile)
 
-    def copy(self, *, stock=False, **how):
+    def copy(self, *, stock=False, dtype=None, **how):
         """A new side: see `twins.copy_of`."""
-        return OfRows(copy_of(self.model, stock=stock, **how), stock)
+        return OfRows(copy_of(self.model, stock=stock, dtype=dtype, **how), dtype, stock)
 
     def step(self, images, seeds):
         """Train on a batch; the losses."""
         data = images if isinstance(images, tuple) else (images,)
         data = tuple(tf.cast(x, self.model.variable_dtype) for x in data)
-        return [float(self.run(data, tf.range(len(data[0]), dtype=tf.int64)[None, None]))]
+        rows = tf.range(len(data[0]), dtype=tf.int64)[None, None]
+        with default_dtype(self.dtype):
+            return [float(self.run(data, rows))]
 
 
 class Pair:
@@ -151,7 +163,8 @@ def _check_own_steps(op, model):
     for name in ("train_step", "compute_loss"):
         if getattr(type(model), name) is not getattr(keras.Model, name):
             raise TypeError(
-                f"{op}: model must have the {name} of keras.Model, or be a VAE itself. "
+                f"{op}: model must have the {name} of keras.Model, or be one of our autoencoders "
+                "itself, no subclass. "
                 f"Received: {model!r}"
             )
 
@@ -183,7 +196,7 @@ def side_of(op, model):
         discriminator = getattr(parts[1], "optimizer", None)
         if compiled and discriminator:
             return Pair(parts, (model.optimizer, discriminator))
-    elif compiled and type(model) is VariationalAutoencoder:
+    elif compiled and type(model) in OF_ROWS:
         return OfRows(model)
     elif compiled:
         _check_own_steps(op, model)

@@ -7,6 +7,13 @@ import keras
 from fastgen.optimizers.stock import CLASSES
 from fastgen.verification.kinks import lean
 
+# By name Keras makes them when they are first called, whatever the default dtype is by then.
+LOSSES = {
+    "mse": keras.losses.MeanSquaredError,
+    "mean_squared_error": keras.losses.MeanSquaredError,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+}
+
 
 def copy_of(model, *, stock=False, dtype=None, side=0, **compile_more):
     """A copy with the same weights, compiled alike where the model is.
@@ -27,7 +34,7 @@ def copy_of(model, *, stock=False, dtype=None, side=0, **compile_more):
             lean(made, side)
         return made
 
-    with _policy(dtype):
+    with default_dtype(dtype):
         given = {} if dtype is None else {"input_tensors": _inputs(model, dtype)}
         if "encoder" in (config := model.get_config()):  # one of ours: a clone is of Keras' class
             copy = type(model).from_config(_in_dtype(config, dtype))
@@ -40,10 +47,18 @@ def copy_of(model, *, stock=False, dtype=None, side=0, **compile_more):
         mine.state.assign(theirs.state)
     if getattr(model, "compiled", False):
         config = _in_dtype(model.get_compile_config(), dtype) | compile_more
-        del config["optimizer"]
-        arguments = {k: keras.saving.deserialize_keras_object(x) for k, x in config.items()}
-        copy.compile(optimizer=optimizer_like(model.optimizer, stock), **arguments)
+        config["optimizer"] = optimizer_like(model.optimizer, stock)
+        with default_dtype(dtype):
+            copy.compile(**{name: _deserialized(x) for name, x in config.items()})
     return copy
+
+
+def _deserialized(x):
+    """An argument of `compile`; of the name of a loss the loss, in the default dtype of now."""
+    if isinstance(x, keras.optimizers.Optimizer):
+        return x
+    x = keras.saving.deserialize_keras_object(x)
+    return LOSSES[x]() if isinstance(x, str) and x in LOSSES else x
 
 
 def optimizer_like(optimizer, stock=False):
@@ -69,15 +84,20 @@ def _inputs(model, dtype):
 
 
 @contextlib.contextmanager
-def _policy(dtype):
-    """Models built inside are of that dtype: those of another one would cast their inputs."""
-    before = keras.config.dtype_policy()
+def default_dtype(dtype):
+    """Keras' default inside, of models that are made and losses that are added up; None: as it is.
+
+    Models of another one would cast their inputs.
+    """
+    before = keras.config.dtype_policy(), keras.config.floatx()
     try:
         if dtype is not None:
             keras.config.set_dtype_policy(dtype)
+            keras.config.set_floatx(dtype)
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(before[0])
+        keras.config.set_floatx(before[1])
 
 
 def _is_dense(layer):
