@@ -10,6 +10,7 @@ from fastgen.training.checkpoint import Checkpoints  # noqa: E402
 from fastgen.training.gan import train_gan  # noqa: E402
 from fastgen.training.gan_run import train_gan_run  # noqa: E402
 from fastgen.training.layerwise import train_layerwise  # noqa: E402
+from fastgen.training.pretraining import train_classifier  # noqa: E402
 from fastgen.training.run import Run, load_model  # noqa: E402
 from fastgen.training.settings import (  # noqa: E402
     AutoencoderSettings,
@@ -30,6 +31,7 @@ __all__ = [
     "judge",
     "load_model",
     "train_autoencoder",
+    "train_classifier",
     "train_gan",
     "train_gan_run",
     "train_layerwise",
