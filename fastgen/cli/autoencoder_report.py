@@ -29,4 +29,8 @@ def draw(console, run):
         "reconstructions.png": lambda path: plots.reconstructions(model, images, path),
         "latent_map.png": lambda path: plots.latent_map(model, images, labels, seed, path),
     }
+    if run.settings.kind != "recurrent":  # whose first weights are of rows, not of pixels
+        made["filters.png"] = lambda path: plots.filters(model, path=path)
+    if run.settings.kind == "denoising":
+        made["denoising.png"] = lambda path: plots.denoising(model, images, path=path, seed=seed)
     return report.write_pictures(console, run, made)

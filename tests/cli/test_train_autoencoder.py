@@ -13,7 +13,7 @@ from fastgen.models import AUTOENCODERS, Autoencoder
 from fastgen.training import AutoencoderSettings, Run
 from tests.cli.conftest import IMAGES
 
-PICTURES = {"latent_map.png", "reconstructions.png"}
+PICTURES = {"filters.png", "latent_map.png", "reconstructions.png"}
 KIND = ["--kind", "sparse", "--penalty", "l1", "--weight", "0.01", "--codings", "7"]
 
 
@@ -42,6 +42,19 @@ def test_output(trained):
     assert all(imread(folder / name).std() > 0.01 for name in PICTURES)
     assert Run(folder).settings.options == {"codings": 7, "penalty": "l1", "weight": 0.01}
     assert type(Run(folder).model) is Autoencoder
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("denoising", {*PICTURES, "denoising.png"}),
+        pytest.param("recurrent", PICTURES - {"filters.png"}, marks=pytest.mark.slow),
+    ],
+)
+def test_pictures_of_a_kind(invoke, tmp_path, kind, expected):
+    result = invoke("train", "ae", "--data", "images.npz", "--epochs", "1", "--kind", kind)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (tmp_path / "fastgen-ae").glob("*.png")} == expected
 
 
 def test_resume_and_other_commands(trained, invoke, assert_one_line):
