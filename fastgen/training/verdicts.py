@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from fastgen.models.images import check_images
 from fastgen.ops.arguments import count
 
 IMAGES = 1000  # at most that are looked at, of each kind
@@ -70,7 +71,7 @@ def judge(model, x_train, x_valid, *, seed=0, batch_size=256):
     Args:
         model: Keras autoencoder, or any model of ours that has `encode` and `decode`.
         x_train: What it was trained on, an array `(n, ...)`. Of more than 1000 inputs so many are
-            looked at.
+            looked at, or fewer.
         x_valid: Inputs of the same kind that it was not trained on, likewise.
         seed: Of the noise.
         batch_size: Inputs at a time.
@@ -79,7 +80,8 @@ def judge(model, x_train, x_valid, *, seed=0, batch_size=256):
         A list of `Verdict`.
 
     Raises:
-        ValueError: if the arrays are empty, or their inputs are not of one shape.
+        ValueError: if the arrays are empty or not finite, or inputs and outputs are not of one
+            shape.
     """
     x_train, x_valid = (_some(name, x) for name, x in (("x_train", x_train), ("x_valid", x_valid)))
     if x_train.shape[1:] != x_valid.shape[1:]:
@@ -87,7 +89,7 @@ def judge(model, x_train, x_valid, *, seed=0, batch_size=256):
             "judge: x_train and x_valid must hold inputs of one shape. "
             f"Received: {x_train.shape} and {x_valid.shape}"
         )
-    variance = x_train.var(axis=0).mean()
+    variance = x_train.var(axis=0, dtype="float64").mean()
     if not variance > 0:  # nothing to memorise, and no noise like it
         return []
     noise = noise_like(x_train, len(x_train), seed)
@@ -97,6 +99,7 @@ def judge(model, x_train, x_valid, *, seed=0, batch_size=256):
         "valid": error(x_valid) / variance,
         "noise": error(noise) / noise.var(axis=0).mean(),
     }
+    numbers = {name: float(value) for name, value in numbers.items()}
     return [verdict for verdict in (_overfit(numbers), _copy(numbers)) if verdict]
 
 
@@ -198,6 +201,7 @@ def _some(name, x):
     x = np.asarray(x)
     if x.ndim < 2 or not x.size:
         raise ValueError(f"judge: {name} must hold inputs (n, ...). Received: shape {x.shape}")
+    check_images("judge", name, x, x.shape[1:], unit_range=False)
     return x[:: -(-len(x) // IMAGES)]
 
 
@@ -207,4 +211,9 @@ def _error(model, x, batch_size):
         outputs = model.decode(model.encode(x, batch_size=batch_size), batch_size=batch_size)
     else:
         outputs = model.predict(x, batch_size=batch_size, verbose=0)
+    if outputs.shape != x.shape:
+        raise ValueError(
+            f"judge: model must give outputs of the shape of its inputs, {x.shape}. "
+            f"Received: {outputs.shape}"
+        )
     return float(np.mean((outputs.astype("float64") - x) ** 2))

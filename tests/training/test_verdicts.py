@@ -9,6 +9,7 @@ import fastgen.data
 from fastgen import models
 from fastgen.training import Verdicts, judge
 from fastgen.training.verdicts import noise_like
+from tests.tolerances import LOGGED, SIGMAS
 
 (X, _), (VALID, _) = fastgen.data.load("digits")
 slow = pytest.mark.slow
@@ -36,7 +37,7 @@ def test_memorised():
     train, valid = verdict.numbers["train"], verdict.numbers["valid"]
     assert valid > 0.1 and valid > 20 * train
     error = np.mean((model.predict(VALID, verbose=0) - VALID) ** 2)
-    np.testing.assert_allclose(valid, error / X[:32].var(axis=0).mean(), rtol=1e-5)
+    np.testing.assert_allclose(valid, error / X[:32].var(axis=0).mean(), rtol=LOGGED)
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=slow), pytest.param(2, marks=slow)])
@@ -74,7 +75,7 @@ def test_noise_is_like_the_data_but_in_its_directions():
     x = 5 + rng.standard_normal((4000, 3)) * [3.0, 1.0, 0.0] @ np.linalg.qr(np.eye(3) + 0.3)[0]
     noise = noise_like(x, 4000, seed=0)
     sem = 3 / np.sqrt(4000)
-    np.testing.assert_allclose(noise.mean(0), x.mean(0), atol=4 * sem)
+    np.testing.assert_allclose(noise.mean(0), x.mean(0), atol=SIGMAS * sem)
     np.testing.assert_allclose(noise.var(0).mean(), x.var(0).mean(), rtol=0.1)
     sizes = np.linalg.svd(noise - noise.mean(0))[1] / np.sqrt(4000)
     np.testing.assert_allclose(sizes[:2], np.sqrt(5), rtol=0.1)  # alike, where x has 3 and 1
@@ -100,6 +101,8 @@ def test_callback_warns_and_stops():
         ((X[:0], VALID), r"x_train must hold inputs \(n, \.\.\.\)\. Received: shape \(0, 28, 28\)"),
         ((X, VALID[:0]), "x_valid must hold inputs"),
         ((X, VALID[:, :9]), r"inputs of one shape\. Received: .* and \(180, 9, 28\)"),
+        ((X * np.nan, VALID), r"x_train must be finite\. Received: float32 from nan to nan"),
+        ((X, VALID.astype(str)), r"x_valid must hold numbers\. Received: <U"),
     ],
 )
 def test_refused(arrays, message):
@@ -107,3 +110,16 @@ def test_refused(arrays, message):
         judge(models.stacked_autoencoder(), *arrays)
     with pytest.raises(ValueError, match="every must be an integer ≥ 1"):
         Verdicts(*arrays, every=0)
+
+
+def test_a_classifier_is_no_autoencoder():
+    layers = [keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    with pytest.raises(ValueError, match=r"of its inputs, \(809, 28, 28\)\. Received: \(809, 10\)"):
+        judge(keras.Sequential(layers), X, VALID)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16"])
+def test_numbers_of_small_types(dtype):
+    copy = keras.Sequential([keras.Input((28, 28)), keras.layers.Identity()])
+    (verdict,) = judge(copy, *((255 * x).astype(dtype) for x in (X, VALID)))
+    assert verdict.numbers["noise"] < 1e-3 and type(verdict.numbers["noise"]) is float
