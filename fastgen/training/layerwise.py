@@ -92,7 +92,7 @@ def train_layerwise(
     epochs = _epochs(epochs, len(found))
     count(OP, "fine_tune_epochs", fine_tune_epochs, 0)
     count(OP, "batch_size", batch_size, 1)
-    data = [_inputs("x", x, autoencoder)]
+    data = inputs = [_inputs("x", x, autoencoder)]
     if validation_data is not None:
         data.append(_inputs("validation_data", validation_data, autoencoder))
     models = _models(autoencoder, found, optimizer)
@@ -103,9 +103,8 @@ def train_layerwise(
         if model is not models[-1]:
             data = [model.encode(part, batch_size=batch_size) for part in data]
     if fine_tune_epochs:
-        data = [part for part in (x, validation_data) if part is not None]
         names = tuple(name for pair in found for name in pair.names)
-        phases.append(_phase(autoencoder, names, data, {**how, "epochs": fine_tune_epochs}))
+        phases.append(_phase(autoencoder, names, inputs, {**how, "epochs": fine_tune_epochs}))
     return phases
 
 

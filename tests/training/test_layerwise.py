@@ -9,6 +9,7 @@ import fastgen.data
 from fastgen.models import Autoencoder
 from fastgen.ops.autoencoder_step import OP
 from fastgen.training import train_layerwise
+from fastgen.training.stages import pairs
 
 layers = keras.layers
 Dense = layers.Dense
@@ -130,6 +131,26 @@ def test_the_rest_of_the_model_is_as_before():
     (*_, tuned) = train_layerwise(whole, X, epochs=1, fine_tune_epochs=2, verbose=0)
     assert tuned.layers == ("a", "d", "b", "c") and len(tuned.history.history["loss"]) == 2
     assert int(whole.optimizer.iterations) == 2  # those of `fit`: 21 of 32 inputs are one step
+
+
+def test_inputs_in_lists_and_a_whole_that_is_fine_tuned():
+    whole = stacked()
+    how = {"validation_data": X[:3].tolist(), "epochs": 1, "fine_tune_epochs": 1, "verbose": 0}
+    *_, tuned = train_layerwise(whole, X.tolist(), **how)
+    assert "val_loss" in tuned.history.history
+
+
+def test_noise_goes_with_the_layer_behind_it():
+    """Each phase has the noise of the inputs that it trains on; its codings have none."""
+    whole = upsampling()
+    outer, inner = pairs("test", whole.encoder, whole.decoder)
+    names = [[type(layer).__name__ for layer in part] for pair in (outer, inner) for part in pair]
+    assert names == [
+        ["Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D"],
+        ["Dropout", "UpSampling2D", "Conv2D"],
+        ["GaussianNoise", "Conv2D", "MaxPooling2D"],
+        ["UpSampling2D", "Conv2D"],
+    ]
 
 
 def test_training_is_determined_by_the_seed():
