@@ -14,7 +14,7 @@ def filters(model, layer=None, count=COUNT, columns=None, path=None):
     """Draws the weights between a layer's units and the pixels, a picture for each unit.
 
     `grey = 1/2 + w / (2 max|w|)`, the maximum that of the unit: a weight of 0 is mid-grey, the
-    unit's largest is black or white.
+    unit's largest is black or white. A unit of weights that are no numbers is drawn magenta.
 
     Example:
     >>> import fastgen.models
@@ -54,7 +54,7 @@ def filters(model, layer=None, count=COUNT, columns=None, path=None):
         )
     weights = weights[:count]
     largest = np.abs(weights).max(axis=tuple(range(1, weights.ndim)), keepdims=True)
-    scaled = np.divide(weights, largest, out=np.zeros_like(weights), where=largest > 0)
+    scaled = np.divide(weights, largest, out=np.zeros_like(weights), where=largest != 0)
     return image_grid(scaled, columns, path, value_range=(-1, 1))
 
 

@@ -43,6 +43,13 @@ def test_units_of_zeros_are_grey_and_few_are_few():
     assert np.unique(pictures[0, 0, ..., :3]).tolist() == [128]
 
 
+def test_weights_that_are_no_numbers_show():
+    model = autoencoder(WEIGHTS * [np.nan, 1, 1, 1], WEIGHTS.T)
+    pictures = cells(fastgen.plots.filters(model, count=2, columns=2), (1, 2), (60, 50))
+    assert np.unique(pictures[0, 0].reshape(-1, 4), axis=0).tolist() == [[255, 0, 255, 255]]
+    assert np.unique(pictures[0, 1, ..., :3]).size > 10
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_of_convolutions(channels):
     conv = keras.layers.Conv2D(4, 3)
