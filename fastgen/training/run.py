@@ -82,7 +82,8 @@ class Run:
     @settings.setter
     def settings(self, settings):
         told = {"model": settings.MODEL, **dataclasses.asdict(settings)}
-        text = json.dumps(told, indent=2, ensure_ascii=False)
+        # NumPy's numbers, but for float64, are none that JSON knows.
+        text = json.dumps(told, indent=2, ensure_ascii=False, default=lambda number: number.item())
         with self.replacing("config.json") as path:
             path.write_text(text + "\n", encoding="utf-8")
 

@@ -70,6 +70,13 @@ train_autoencoder("images.npz", "broken", callbacks=[kill], **{settings("denoisi
     assert_same(train_autoencoder(out="broken", resume=True), whole)
 
 
+def test_numbers_of_numpy():
+    told = {"codings": np.int64(3), "kind": "denoising", "amount": np.float32(0.3)}
+    run = train_autoencoder("images.npz", "out", epochs=1, **told)
+    assert run.settings.options == {"codings": 3, "amount": float(told["amount"])}
+    assert train_autoencoder(out="out", resume=True, epochs=2, **told).epochs == 2
+
+
 def test_history_arrays_and_verdicts():
     x = IMAGES / np.float32(255)
     run = train_autoencoder((x[:30], x[30:]), "out", **settings("sparse"))

@@ -169,7 +169,7 @@ def hashing_autoencoder(
 
     Source: Salakhutdinov & Hinton (2009), Semantic Hashing,
     https://doi.org/10.1016/j.ijar.2008.11.006; Géron (2022), Hands-On Machine Learning, 3rd
-    edition, chapter 17, exercise 11.
+    edition, notebook of chapter 17, extra material.
     """
     builder = "hashing_autoencoder"
     parts = DenseParts(builder, input_shape, codings, hidden, activation, seed)
