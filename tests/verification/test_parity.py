@@ -221,7 +221,7 @@ def test_gan_with_regularizers(frozen, monkeypatch):
     assert not fastgen.parity(model, data=images(3, 3), **how).ok
 
 
-@pytest.mark.parametrize("kind", ["dense-gan", "vae", "stacked", "tied", "denoising"])
+@pytest.mark.parametrize("kind", ["dense-gan", "vae", "stacked", "tied", "sparse", "denoising"])
 def test_command(kind, monkeypatch):
     from typer.testing import CliRunner
 

@@ -76,6 +76,7 @@ def test_mean_activity(penalty, digits):
     x, x_valid, *_ = digits
     model = models.sparse_autoencoder(penalty=penalty, seed=1)
     model.compile()
+    assert model.why_stock() is None
     before = model.encode(x_valid).mean()
     model.fit(x, epochs=8, verbose=0)
     assert abs(before - P) > 0.3
