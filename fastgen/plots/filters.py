@@ -26,7 +26,8 @@ def filters(model, layer=None, count=COUNT, columns=None, path=None):
         model: Keras model of images, best a trained one.
         layer: Name of a layer; by default the first one that has weights of pixels. Such are dense
             layers with as many inputs as the images have pixels and channels, those with as many
-            outputs, and convolutions, transposed or not, of images of one or three channels.
+            outputs, and convolutions, transposed or not, of images of 1, 3 or 4 channels. Weights
+            of opacity are not drawn.
         count: Pictures at most: those of the layer's first units.
         columns: Pictures in a row; by default the grid is about square.
         path: `.png` to write.
@@ -53,6 +54,8 @@ def filters(model, layer=None, count=COUNT, columns=None, path=None):
             f"{', '.join(names) or 'none that this model has'}. Received: {layer!r}"
         )
     weights = weights[:count]
+    if weights.ndim == 4 and weights.shape[3] == 4:  # RGBA
+        weights = weights[..., :3]
     largest = np.abs(weights).max(axis=tuple(range(1, weights.ndim)), keepdims=True)
     scaled = np.divide(weights, largest, out=np.zeros_like(weights), where=largest != 0)
     return image_grid(scaled, columns, path, value_range=(-1, 1))
@@ -78,7 +81,7 @@ def _of_pixels(layer, shape):
             kernel = kernel.T
         return kernel.T.reshape(-1, *shape) if kernel.shape[0] == pixels else None
     channels = shape[2] if len(shape) == 3 else 1
-    if kernel.ndim == 4 and kernel.shape[2] == channels in (1, 3):
+    if kernel.ndim == 4 and kernel.shape[2] == channels in (1, 3, 4):
         patches = np.moveaxis(kernel, 3, 0)
         return patches[..., 0] if channels == 1 else patches
     return None

@@ -50,11 +50,11 @@ def test_weights_that_are_no_numbers_show():
     assert np.unique(pictures[0, 1, ..., :3]).size > 10
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 3, 4])
 def test_of_convolutions(channels):
     conv = keras.layers.Conv2D(4, 3)
     model = keras.Sequential([keras.Input((8, 8, channels)), keras.layers.Dropout(0.1), conv])
-    kernel = np.moveaxis(conv.kernel.numpy(), 3, 0)
+    kernel = np.moveaxis(conv.kernel.numpy(), 3, 0)[..., :3]
     figure = fastgen.plots.filters(model, columns=4)
     pictures = cells(figure, (1, 4), (60, 60))[0, ..., :3]
     scaled = 0.5 + kernel / np.abs(kernel).max((1, 2, 3), keepdims=True) / 2
