@@ -22,6 +22,7 @@ class Parts(Layers):
     """
 
     def __init__(self, builder, input_shape, codings, activation=None, seed=None):
+        seed = None if seed is None else arguments.count(builder, "seed", seed, least=0)
         super().__init__(activation, seed)
         self.builder, self.model_seed = builder, seed
         self.shape = arguments.integers(builder, "input_shape", input_shape)

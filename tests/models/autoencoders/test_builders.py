@@ -182,6 +182,8 @@ WRONG = {
     "amount must be a number in .*-1": ("denoising", {"amount": -1}),
     "sparse_autoencoder: penalty must be one of .*'l2'": ("sparse", {"penalty": "l2"}),
     "target must be a number in .*1.5": ("sparse", {"target": 1.5}),
+    "stacked_autoencoder: seed must be an integer ≥ 0": ("stacked", {"seed": -1}),
+    "recurrent_autoencoder: seed must be an integer ≥ 0.*'one'": ("recurrent", {"seed": "one"}),
     "weight must be a number in .*-1": ("sparse", {"weight": -1}),
     "hashing_autoencoder: noise must be a number in .*'loud'": ("hashing", {"noise": "loud"}),
 }
