@@ -48,7 +48,7 @@ def filters(model, layer=None, count=COUNT, columns=None, path=None):
     found = (_of_pixels(each, shape) for each in layers if layer in (None, each.name))
     weights = next((weights for weights in found if weights is not None), None)
     if weights is None:
-        names = [each.name for each in layers if hasattr(each, "kernel")]
+        names = [each.name for each in layers if _of_pixels(each, shape) is not None]
         raise ValueError(
             f"filters: layer must have weights of pixels of images {shape}, and be one of "
             f"{', '.join(names) or 'none that this model has'}. Received: {layer!r}"

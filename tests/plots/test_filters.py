@@ -68,6 +68,9 @@ def test_refusals():
         fastgen.plots.filters(model, "other")
     with pytest.raises(ValueError, match=r"count must be at least 1\. Received: 0"):
         fastgen.plots.filters(model, count=0)
+    deep = [keras.layers.Dense(n, name=name) for n, name in ((5, "reads"), (3, "inner"))]
+    with pytest.raises(ValueError, match=r"one of reads\. Received: 'inner'"):
+        fastgen.plots.filters(keras.Sequential([keras.Input((64,)), *deep]), "inner")
     deep = keras.Sequential([keras.Input((8, 8, 5)), keras.layers.Conv2D(4, 3)])
     with pytest.raises(ValueError, match=r"weights of pixels of images \(8, 8, 5\)"):
         fastgen.plots.filters(deep)
