@@ -74,7 +74,7 @@ def train_layerwise(
         optimizer: Of the phases, as for `keras.Model.compile`: each has a copy, which begins anew.
             By default that of the model.
         validation_data: Inputs to validate on, an array like `x`, or None.
-        callbacks: Keras callbacks, for every phase.
+        callbacks: A Keras callback or a list of them, for every phase, or None.
         verbose: as for `keras.Model.fit`.
 
     Returns:
@@ -96,7 +96,8 @@ def train_layerwise(
     if validation_data is not None:
         data.append(_inputs("validation_data", validation_data, autoencoder))
     models = _models(autoencoder, found, optimizer)
-    how = {"batch_size": batch_size, "callbacks": list(callbacks), "verbose": verbose}
+    callbacks = keras.tree.flatten(callbacks or ())
+    how = {"batch_size": batch_size, "callbacks": callbacks, "verbose": verbose}
     phases = []
     for pair, model, n in zip(found, models, epochs, strict=True):
         phases.append(_phase(model, pair.names, data, {**how, "epochs": n}))

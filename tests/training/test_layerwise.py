@@ -181,6 +181,13 @@ def test_interrupted_in_the_second_phase():
     assert whole.decode(whole.encode(X)).shape == X.shape
 
 
+def test_one_callback_or_none():
+    ended = []
+    press = keras.callbacks.LambdaCallback(on_train_end=lambda logs: ended.append(1))
+    assert len(train_layerwise(stacked(), X, epochs=1, callbacks=press, verbose=0)) == 2
+    assert len(ended) == len(train_layerwise(stacked(), X, epochs=1, callbacks=None, verbose=0))
+
+
 @pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 def test_ends_within_5_percent_of_joint_training(seed):
     """The same epochs in all; 0.6 to 0.9 of the joint loss with these and other seeds."""
