@@ -162,7 +162,7 @@ def _overfit(numbers):
         return None
     message = (
         f"the model has memorised its training data: the error is {valid:.1%} of the variance on "
-        f"validation data, {train:.2g} of it on training data. More data, fewer units, noise or a "
+        f"validation data, {100 * train:.2g}% on training data. More data, fewer units, noise or a "
         "penalty, or fewer epochs may help."
     )
     return Verdict("overfit", message, {name: numbers[name] for name in ("train", "valid")})

@@ -35,6 +35,7 @@ def test_memorised():
     (verdict,) = judge(model, X[:32], VALID)
     assert verdict.name == "overfit" and str(verdict).startswith("overfit: the model has memorised")
     train, valid = verdict.numbers["train"], verdict.numbers["valid"]
+    assert f"{valid:.1%} of the variance on validation data, {100 * train:.2g}% on" in str(verdict)
     assert valid > 0.1 and valid > 20 * train
     error = np.mean((model.predict(VALID, verbose=0) - VALID) ** 2)
     np.testing.assert_allclose(valid, error / X[:32].var(axis=0).mean(), rtol=LOGGED)
