@@ -120,10 +120,19 @@ def _model_rows(model):
 
 def _layers(model):
     """Name, layer or what belongs to it, and dtype."""
-    for layer in model._flatten_layers(include_self=False):
+    for layer in _inner(model, set()):
         yield layer.name, layer, layer.compute_dtype
         if layer.activity_regularizer is not None:
             yield f"{layer.name}/activity", layer.activity_regularizer, layer.compute_dtype
+
+
+def _inner(layer, seen):
+    """The layers in one, each once and in its order; Keras' `_flatten_layers` turns it round."""
+    for inner in layer._layers:
+        if id(inner) not in seen:
+            seen.add(id(inner))
+            yield inner
+            yield from _inner(inner, seen)
 
 
 def _compiled_parts(model):

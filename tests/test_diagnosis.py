@@ -50,6 +50,15 @@ def test_a_model(jit_compile, capsys):
     assert "latent" in capsys.readouterr().out
 
 
+def test_layers_are_in_the_order_of_data():
+    model = fastgen.models.stacked_autoencoder((4,), 2, hidden=(3,), seed=1)
+    encoder, decoder = ([layer.name for layer in part.layers] for part in model.layers[1:])
+    parts = [row["part"] for row in fastgen.doctor(model) if row["path"] == "keras"]
+    assert [part for part in parts if part in encoder] == encoder
+    assert [part for part in parts if part in decoder] == decoder
+    assert parts.index(encoder[-1]) < parts.index("decoder")
+
+
 def test_activity_regularizers():
     ours = fastgen.regularizers.KLSparsity(0.1, 0.1)
     hidden = [dense(2, activity_regularizer=how, name=str(i)) for i, how in enumerate((ours, "l2"))]
