@@ -111,5 +111,6 @@ def reconstruct(op, model, images):
     """Images as the model gives them back, without the noise of its latent layer."""
     if hasattr(model, "encode") and hasattr(model, "decode"):
         return decode(op, model, encode(op, model, images))
-    require(op, model, "predict")
+    # The inputs of a model that draws from a prior, a GAN's say, are codings.
+    require(op, model, *(("encode", "decode") if hasattr(model, "generate") else ("predict",)))
     return model.predict(as_input(images), verbose=0)

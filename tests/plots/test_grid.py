@@ -79,5 +79,8 @@ def test_reconstructions_by_an_autoencoder(model, digits):
 def test_a_model_without_the_methods(digits):
     with pytest.raises(ValueError, match=r"reconstructions: model must have predict.*: object"):
         fastgen.plots.reconstructions(object(), digits[0])
+    gan = fastgen.models.dense_gan(seed=0)
+    with pytest.raises(ValueError, match=r"model must have encode and decode.* Received: GAN"):
+        fastgen.plots.reconstructions(gan, digits[0])
     with pytest.raises(ValueError, match=r"samples: model must have generate.*Received: object"):
         fastgen.plots.samples(object())
