@@ -49,9 +49,10 @@ def filters(model, layer=None, count=COUNT, columns=None, path=None):
     weights = next((weights for weights in found if weights is not None), None)
     if weights is None:
         names = [each.name for each in layers if _of_pixels(each, shape) is not None]
+        which = f"be one of {', '.join(names)}" if names else "this model has none"
         raise ValueError(
-            f"filters: layer must have weights of pixels of images {shape}, and be one of "
-            f"{', '.join(names) or 'none that this model has'}. Received: {layer!r}"
+            f"filters: layer must have weights of pixels of images {shape}, and {which}. "
+            f"Received: {layer!r}"
         )
     weights = weights[:count]
     if weights.ndim == 4 and weights.shape[3] == 4:  # RGBA

@@ -72,7 +72,7 @@ def test_refusals():
     with pytest.raises(ValueError, match=r"one of reads\. Received: 'inner'"):
         fastgen.plots.filters(keras.Sequential([keras.Input((64,)), *deep]), "inner")
     deep = keras.Sequential([keras.Input((8, 8, 5)), keras.layers.Conv2D(4, 3)])
-    with pytest.raises(ValueError, match=r"weights of pixels of images \(8, 8, 5\)"):
+    with pytest.raises(ValueError, match=r"pixels of images \(8, 8, 5\), and this model has none"):
         fastgen.plots.filters(deep)
     with pytest.raises(ValueError, match="images of a known shape"):
         fastgen.plots.filters(keras.Sequential())
