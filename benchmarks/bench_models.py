@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks import autoencoders, trainers, vae
+from benchmarks import trainers, vae
 from benchmarks.cases import cases
 from benchmarks.measure import Rounds, quantiles, ratio
+from benchmarks.members import MEMBERS
 
 ROUNDS = 20
 
@@ -19,7 +20,7 @@ class Contender:
         self.provider, self.case = trainer, case
         (self._batch,) = case.shape
         count = case.iterations // case.per_call * self._batch
-        self._images = (autoencoders.MODELS.get(case.operation) or vae).make_images(count)
+        self._images = (MEMBERS.get(case.operation) or vae).make_images(count)
 
     def inputs(self):
         return ()
@@ -46,15 +47,21 @@ class Contender:
 
 def contenders(case):
     """Ours and the others: those that are installed, each checked before anything is timed."""
-    model = autoencoders.MODELS.get(case.operation)
-    reference = model or vae
-    weights, found = reference.make_weights(), []
-    for name in ("fused", *case.providers):
-        if trainer := trainers.load(name, weights, model):
-            reference.check(trainer, weights)
-            found.append(Contender(trainer, case))
-            found[-1].run(1)  # compiles
+    found = []
+    for trainer in _checked(MEMBERS.get(case.operation), ("fused", *case.providers)):
+        found.append(Contender(trainer, case))
+        found[-1].run(1)  # compiles
     return found[0], found[1:]
+
+
+def _checked(member, names):
+    """Trainers of the VAE or of a member of the family."""
+    weights = vae.make_weights()
+    for name in names:
+        trainer = member.trainer(name) if member else trainers.load(name, weights)
+        if trainer:
+            member.check(trainer) if member else vae.check(trainer, weights)
+            yield trainer
 
 
 @pytest.mark.parametrize("case", cases("fit", "train", "generate"), ids=lambda case: case.name)
@@ -66,4 +73,13 @@ def test_model(benchmark, record, case):
     figures = {name: ratio(mine, theirs) for name, theirs in rounds.times.items()}
     seconds = {name: quantiles(x) for name, x in ({"fused": mine} | rounds.times).items()}
     benchmark.extra_info.update(seconds=seconds, figures=figures)
-    record(case, figures, iterations=case.iterations, seconds=seconds)
+    record(case, figures, iterations=case.iterations, seconds=seconds, **_system(case))
+
+
+def _system(case):
+    """How large a member of the family is, and the losses of ours and of its twin."""
+    member = MEMBERS.get(case.operation)
+    if not member:
+        return {}
+    parameters = member.model("fused").count_params()
+    return {"parameters": parameters, "losses": member.final_losses(*case.shape)}

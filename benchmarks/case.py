@@ -36,7 +36,8 @@ class Case:
     the seconds that fastgen adds to TensorFlow's own import, "compile" those of a kernel's first
     call, "threads" how many times as fast two threads are as one; "fit" trains a model for an epoch
     of `iterations` steps of `operation` on `shape` images, "generate" draws `shape` images from it;
-    "train" trains the model `operation` of autoencoders.py likewise, `per_call` epochs in a `fit`.
+    "train" trains the autoencoder `operation` of members.py likewise, `per_call` epochs in a
+    `fit`.
     Else `operation` names an entry of operations.py: inputs, float64 reference and check. "update"
     times optimizer_update, by the rule `operation` of updates.py, on variables of `shape`s. "step"
     times `operation` of the book's GAN, see gan.py, on batches of `shape`, `per_call` steps in each

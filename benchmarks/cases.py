@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from benchmarks.case import COMPILED, PEERS, STOCK, Bar, Case
+from benchmarks.family import FAMILY
 from benchmarks.gan import DISCRIMINATOR, GENERATOR, flops
 
 # Keras' fit by default, and with 20 steps in an execution.
@@ -318,7 +319,7 @@ CASES = (
     *(
         Case(
             f"{model}_autoencoder_fit_{batch}",
-            f"{title}, a step, batch {batch}",
+            f"{title}, batch {batch}",
             "train",
             operation=model,
             shape=(batch,),
@@ -327,11 +328,8 @@ CASES = (
             per_call=epochs,
             bars=(Bar("keras", least),),
         )
-        for model, title, batch, iterations, epochs, least in (
-            ("stacked", "784-100-30-100-784", 32, 64, 1, 3),
-            ("stacked", "784-100-30-100-784", 128, 32, 1, 2),
-            ("linear", "3-2-3, 2 steps an epoch", 30, 100, 50, 20),
-        )
+        for model, (title, fits) in FAMILY.items()
+        for batch, iterations, epochs, least in fits
     ),
     Case(
         "vae_generate_1024",

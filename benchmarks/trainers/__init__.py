@@ -1,7 +1,6 @@
-"""Who trains the VAE and dense autoencoders: stock Keras, fastgen, and the peers installed.
+"""Who trains the VAE: stock Keras, fastgen, and the peers installed.
 
-A trainer is built from a list of weights (see `benchmarks.vae` and `benchmarks.autoencoders`), so
-that all start alike.
+A trainer is built from a list of weights (see `benchmarks.vae`), so that all start alike.
 """
 
 import importlib
@@ -36,13 +35,8 @@ class Trainer:
     generate: Callable | None = None
 
 
-def load(name, weights, model=None):
-    """The trainer of the VAE, or of a `model` of autoencoders.py.
-
-    None where its package is not installed.
-    """
-    if model is not None:
-        return importlib.import_module(f"{__name__}.keras_autoencoder").build(name, weights, model)
+def load(name, weights):
+    """The trainer, or None where its package is not installed."""
     module = MODULES[name]
     if module in NEEDS and importlib.util.find_spec(NEEDS[module]) is None:
         return None

@@ -6,8 +6,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 import fastgen
+from benchmarks.members import PER_EXECUTION
 from benchmarks.trainers import Trainer
-from benchmarks.trainers.keras_autoencoder import PER_EXECUTION
 from benchmarks.vae import CODINGS, LEARNING_RATE, SIZES
 
 
