@@ -40,7 +40,7 @@ class Member(NamedTuple):
         )
 
     def model(self, name):
-        """The model of a provider, compiled; "fused" is ours, all have the same weights and seeds."""
+        """That of a provider, compiled; "fused" is ours. All have the same weights and seeds."""
         ours = fastgen.models.AUTOENCODERS[self.kind](self.shape, seed=0, **self.options)
         optimizer, rate = self.optimizer
         if name == "fused":

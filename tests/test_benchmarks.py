@@ -11,7 +11,6 @@ import pytest
 
 from benchmarks import (
     adversaries,
-    autoencoders,
     bench_ops,
     c_abi,
     measure,
@@ -24,6 +23,7 @@ from benchmarks import (
 )
 from benchmarks.case import PEERS, STOCK, Bar, Case
 from benchmarks.cases import CASES
+from benchmarks.family import FAMILY
 from benchmarks.operations import CORRUPTION, OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +48,7 @@ def test_case_is_well_formed(case):
     of_ops, of_models = {"graph", "call", "memory", "growth", "threads"}, {"fit", "generate"}
     of_gan = dict.fromkeys(("step", "sweep"), ("gan_step", "discriminator_update"))
     others = ("update", "product", "import", "compile")
-    of_fit = {"fit": ("autoencoder_step",), "train": autoencoders.MODELS}
+    of_fit = {"fit": ("autoencoder_step",), "train": FAMILY}
     assert case.measure in {*of_ops, *of_models, *of_gan, *of_fit, *others}
     operations = {"update": updates.RULES, **of_gan, **of_fit}
     operations["product"] = ("dense", "dense_transpose")
