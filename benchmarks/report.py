@@ -14,6 +14,8 @@ FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results" / "cpu" / "ops.json"
 README = FOLDER.parent / "README.md"
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+SYSTEMS = "<!-- systems:begin -->", "<!-- systems:end -->"
+BATCHES, DIGITS = ("batch 32", "batch 128"), 1617  # images that are trained on
 
 NAMES = {
     "fused": "fastgen",
@@ -161,7 +163,7 @@ def model_table(rows):
 
 def training_table(rows):
     """A line per autoencoder, as above."""
-    return table_of("dense autoencoders through fit, float32", rows)
+    return table_of("autoencoders through fit, a step, float32", rows)
 
 
 def table_of(title, rows):
@@ -322,18 +324,36 @@ def draw_row(ax, row):
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def insert(readme, text):
-    """Replace what lies between the markers of the README."""
-    before, found, rest = readme.partition(BEGIN)
-    _, closed, after = rest.partition(END)
+def insert(readme, text, begin=BEGIN, end=END):
+    """Replace what lies between two markers of the README."""
+    before, found, rest = readme.partition(begin)
+    _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise SystemExit(f"README.md has no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+        raise SystemExit(f"README.md has no {begin} ... {end}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def block(results, picture, readme):
     """What stands between the markers of the README."""
     return f"{table(results)}\n\n![Speed relative to Keras]({_link(picture, readme)})"
+
+
+def system_table(results):
+    """A line per autoencoder: losses, and seconds of an epoch of digits at each size of batch."""
+    members = {}
+    for row in filter(is_training, results["rows"]):
+        members.setdefault(row["title"].rpartition(", batch")[0], []).append(row)
+    header = ["system", "parameters"]
+    header += [f"{what}: {who}" for what in ("loss", *BATCHES) for who in ("fastgen", "Keras")]
+    lines = [header, ["---"] * len(header)]
+    for title, rows in members.items():
+        cells = [title, f"{rows[0]['parameters']:,}"]
+        cells += [f"{rows[0]['losses'][name]:.5f}" for name in ("fused", "keras")]
+        for row in rows:
+            steps = -(-DIGITS // row["shape"][0]) if len(rows) > 1 else 2
+            cells += [duration(steps * row["seconds"][x]["median"]) for x in ("fused", "keras")]
+        lines.append(cells + [""] * (len(header) - len(cells)))
+    return markdown(lines) if members else ""
 
 
 def main(arguments=None):
@@ -348,7 +368,10 @@ def main(arguments=None):
     picture = options.results.with_suffix(".png")
     draw(results, picture)
     text = block(results, picture, options.readme)
-    options.readme.write_text(insert(options.readme.read_text(encoding="utf-8"), text), "utf-8")
+    readme = insert(options.readme.read_text(encoding="utf-8"), text)
+    if members := system_table(results):
+        readme = insert(readme, members, *SYSTEMS)
+    options.readme.write_text(readme, "utf-8")
     missed = [bar for row in results["rows"] for bar in row["bars"] if not bar["met"]]
     return len(missed) if options.check else 0
 

@@ -351,3 +351,5 @@ def test_the_readme_shows_the_committed_results():
     text = report.block(found, report.RESULTS.with_suffix(".png"), report.README)
     readme = report.README.read_text(encoding="utf-8")
     assert readme == report.insert(readme, text), "benchmarks/report.py makes it anew"
+    text = report.system_table(found)
+    assert readme == report.insert(readme, text, *report.SYSTEMS), "benchmarks/report.py again"
