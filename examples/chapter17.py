@@ -96,7 +96,7 @@ def stacked(chapter):
 def too_powerful(chapter):
     """A wide and deep autoencoder of 32 images learns them by heart."""
     model = chapter.build("stacked", 256, hidden=(512, 512), activation="selu")
-    few, start, epochs = chapter.x[:32], time.perf_counter(), chapter.epochs(400)
+    few, start, epochs = chapter.x[:32], time.perf_counter(), chapter.epochs(1000)
     model.compile()
     loss = model.fit(few, epochs=epochs, verbose=0).history["loss"][-1]
     found = training.judge(model, few, chapter.x_valid)
@@ -106,7 +106,7 @@ def too_powerful(chapter):
 
 def overcomplete(chapter):
     """More codings than pixels, and nothing that keeps it from copying."""
-    model = chapter.train("overcomplete", chapter.build("overcomplete"), 5)
+    model = chapter.train("overcomplete", chapter.build("overcomplete"), 8)
     found = training.judge(model, chapter.x, chapter.x_valid)
     chapter.lines[-1] = (*chapter.lines[-1][:-1], _said(found))
 
@@ -198,7 +198,7 @@ def hashing(chapter):
     model = chapter.build("hashing")
     chapter.train("hashing", model, 10, loss="binary_crossentropy")
     codes = model.encode(chapter.x_valid).round().astype(int)
-    same = (codes == codes[0]).mean(1).argsort(kind="stable")[::-1][: 2 * SHOWN]
+    same = (codes != codes[0]).sum(1).argsort(kind="stable")[: 2 * SHOWN]
     neighbours = plots.image_grid(chapter.x_valid[same], columns=SHOWN)
     chapter.show("hashing: the first image, and those of like codes", neighbours)
 
@@ -228,7 +228,7 @@ def dcgan(chapter):
     """Deep convolutional GANs."""
     if _can_be_halved(chapter.shape):
         model = models.dcgan(100, chapter.shape, seed=chapter.seed)
-        _train_gan(chapter, "DCGAN", model, 1, batch_size=128, batch_norm="train")
+        _train_gan(chapter, "DCGAN", model, 1)
 
 
 def upsampling_gan(chapter):
@@ -253,19 +253,19 @@ def upsampling_gan(chapter):
     )
     discriminator = models.dcgan(100, chapter.shape, seed=chapter.seed).discriminator
     model = models.GAN(generator, discriminator, seed=chapter.seed)
-    _train_gan(chapter, "upsampling GAN", model, 1, batch_size=128, batch_norm="train")
+    _train_gan(chapter, "upsampling GAN", model, 1)
 
 
 def _can_be_halved(shape):
     return len(shape) >= 2 and not any(n % 4 for n in shape[:2])
 
 
-def _train_gan(chapter, title, model, epochs, batch_size=32, **how):
+def _train_gan(chapter, title, model, epochs):
     start, epochs = time.perf_counter(), chapter.epochs(epochs)
-    model.compile("rmsprop", "rmsprop", **how)
+    model.compile("rmsprop", "rmsprop")
     low, high = model.value_range
     images = chapter.x * (high - low) + low
-    logs = model.fit(images, batch_size=batch_size, epochs=epochs, verbose=0).history
+    logs = model.fit(images, epochs=epochs, verbose=0).history
     losses = (logs[f"{player}_loss"][-1] for player in ("discriminator", "generator"))
     result = "losses {:.2f} and {:.2f}".format(*losses)
     # Where it falls to 0, the generator draws one image only.
