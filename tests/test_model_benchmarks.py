@@ -69,7 +69,13 @@ def test_trainers_of_autoencoders_are_right(name, member):
     member.check(trainer)
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if member.dense else [pytest.mark.slow])
+        for name, member in MEMBERS.items()
+    ],
+)
 def test_losses_end_as_those_of_the_twin(name):
     member = MEMBERS[name]._replace(epochs=1)
     losses = member.final_losses(128)
