@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import fastgen.models
 from fastgen.training import train_vae
 
 
@@ -34,6 +35,18 @@ def test_pictures_of_a_run(command, options, trained, invoke):
     assert result.exit_code == 0 and result.output == "Wrote other.png\n"
     one, other = (imread(name) for name in (f"{command}.png", "other.png"))
     assert np.array_equal(one, other) == (options == [])
+
+
+def test_denoising(invoke):
+    model = fastgen.models.denoising_autoencoder((6, 5), 3, hidden=(8,), seed=1)
+    model.compile()
+    model.save("ae.keras")
+    pictures = []
+    for options in ([], ["--seed", "1"]):
+        result = invoke("plot", "denoising", "ae.keras", "--data", "images.npz", *options)
+        assert result.exit_code == 0, result.output
+        pictures.append(imread("denoising.png"))
+    assert not np.array_equal(*pictures)
 
 
 def test_one_line_errors(trained, invoke, assert_one_line):
