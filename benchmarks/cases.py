@@ -323,7 +323,7 @@ CASES = (
             "train",
             operation=model,
             shape=(batch,),
-            providers=FITS,
+            providers=FITS if model == "stacked" else FITS[:1],
             iterations=iterations,
             per_call=epochs,
             bars=(Bar("keras", least),),
