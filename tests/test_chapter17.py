@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from typer.testing import CliRunner
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples/chapter17.py"
-SOME = ("linear", "stacked", "layerwise", "denoising", "gan")
+SOME = ("linear", "layerwise", "denoising")
 
 
 @pytest.fixture

@@ -53,6 +53,12 @@ def test_the_kernel_of_a_fit_beside_the_steps_of_keras(case):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", KINDS)
+def test_a_hundred_steps(case):
+    assert compare(build(case), steps=100).ok
+
+
 def test_entropy_in_float64():
     model = build("stacked", "rmsprop", "binary_crossentropy", output_activation="sigmoid")
     assert compare(model, forms=["float64"]).ok
