@@ -231,7 +231,7 @@ class Autoencoder(SavedSeeds, keras.Model):
     def _checked(self, arguments):
         """The arguments, whose arrays are looked at, and the targets that they leave out."""
         x = arguments.get("x")
-        check_images("Autoencoder", "x", x, self.input_shape[1:], unit_range=False)
+        check_images("Autoencoder", "x", x, self.input_shape[1:])
         if arguments.get("y") is None and not isinstance(x, tf.data.Dataset):
             arguments["y"] = x
         return arguments

@@ -83,7 +83,7 @@ def check_range(generator, images):
         ValueError: of another shape, not finite, or in another range than a generator with a
             sigmoid or tanh at its end has.
     """
-    check_images("GAN", "x", images, generator.output_shape[1:], unit_range=False)
+    check_images("GAN", "x", images, generator.output_shape[1:])
     if not len(images):
         raise ValueError("GAN: x must hold one image at least. Received: none")
     function, _ = output_activation(generator)

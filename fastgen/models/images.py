@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 
-def check_images(owner, name, images, shape, unit_range):
+def check_images(owner, name, images, shape, unit_range=None):
     """Refuses images that a model cannot learn from. Looks at arrays, not at datasets.
 
     Args:
@@ -12,7 +12,7 @@ def check_images(owner, name, images, shape, unit_range):
         name: Name of the argument, for the message.
         images: `(n, *shape)` array or eager tensor; anything else is left alone.
         shape: Shape of one image.
-        unit_range: Whether all values must be in [0, 1].
+        unit_range: What needs all values to be in [0, 1], or None.
 
     Raises:
         ValueError: Another shape or dtype, values out of range, NaN or infinity.
@@ -34,6 +34,6 @@ def check_images(owner, name, images, shape, unit_range):
     received = f"Received: {images.dtype} from {low} to {high}"
     if unit_range and not (low >= 0 and high <= 1):
         hint = "; divide by 255 first" if high > 1 and images.dtype == np.uint8 else ""
-        raise ValueError(f"{owner}: binary_crossentropy needs {name} in [0, 1]{hint}. {received}")
+        raise ValueError(f"{owner}: {unit_range} needs {name} in [0, 1]{hint}. {received}")
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"{owner}: {name} must be finite. {received}")

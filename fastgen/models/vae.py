@@ -380,5 +380,5 @@ class VariationalAutoencoder(SavedSeeds, keras.Model):
         return arguments
 
     def _check(self, images, name="x"):
-        unit_range = self.reconstruction == "binary_crossentropy"
-        check_images("VariationalAutoencoder", name, images, self.image_shape, unit_range)
+        needs = self.reconstruction if self.reconstruction == "binary_crossentropy" else None
+        check_images("VariationalAutoencoder", name, images, self.image_shape, needs)

@@ -175,7 +175,7 @@ def _epochs(epochs, phases):
 def _inputs(name, x, autoencoder):
     """Inputs as an array, checked."""
     x = np.asarray(x)
-    check_images(OP, name, x, autoencoder.input_shape[1:], unit_range=False)
+    check_images(OP, name, x, autoencoder.input_shape[1:])
     if not len(x):
         raise ValueError(f"{OP}: {name} must hold one input at least. Received: {x.shape}")
     return x

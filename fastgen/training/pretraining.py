@@ -106,11 +106,17 @@ def train_classifier(
     hidden = arguments.integers(OP, "hidden", hidden, empty=True)
     rates = {"frozen_learning_rate": frozen_learning_rate, "learning_rate": learning_rate}
     for name, rate in rates.items():
-        arguments.number(OP, name, rate, 0.0, float("inf"))
+        if not arguments.number(OP, name, rate, 0.0, float("inf")):
+            raise ValueError(f"{OP}: {name} must be above 0. Received: {rate!r}")
     x, y = _labelled(("x", "y"), x, y, encoder, classes)
     classes = int(y.max()) + 1 if classes is None else classes
     valid = validation_data
     if valid is not None:
+        if not isinstance(valid, (list, tuple)) or len(valid) != 2:
+            raise ValueError(
+                f"{OP}: validation_data must be a pair of inputs and classes. "
+                f"Received: {type(valid).__name__}"
+            )
         names = "validation_data's x", "validation_data's y"
         valid = _labelled(names, *valid, encoder, classes)
     encoder = _copy(encoder) if copy else encoder
@@ -153,7 +159,7 @@ def _head(encoder, hidden, classes, activation, seed):
     shape = encoder.output_shape[1:]
     stack = [keras.layers.Flatten()] if len(shape) > 1 else []
     stack += [parts.hidden(keras.layers.Dense, units) for units in hidden]
-    stack += [parts.linear(keras.layers.Dense, classes, activation="softmax")]
+    stack += [parts.linear(keras.layers.Dense, classes), parts.last("softmax", "classes")]
     inputs = keras.Input(shape, dtype=encoder.outputs[0].dtype)
     return keras.Sequential([inputs, *stack], name="head")
 
@@ -166,7 +172,7 @@ def _compile(model, learning_rate):
 def _labelled(names, x, y, encoder, classes):
     """Inputs and classes as arrays, checked."""
     x, y = np.asarray(x), np.asarray(y)
-    check_images(OP, names[0], x, encoder.input_shape[1:], unit_range=False)
+    check_images(OP, names[0], x, encoder.input_shape[1:])
     if y.shape != (len(x),) or not len(x):
         raise ValueError(
             f"{OP}: {names[1]} must be one class for each of the inputs, of which there must be "

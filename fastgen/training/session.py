@@ -88,7 +88,7 @@ class Session:
         for part, x in (("training", x_train), ("validation", x_valid)):
             if not len(x):
                 raise ValueError(f"{name}: one image at least is needed for {part}. Received: none")
-            check_images(self.op, f"{part} data", x, x_train.shape[1:], unit_range=True)
+            check_images(self.op, f"{part} data", x, x_train.shape[1:], unit_range="a run")
         found = fingerprint(x_train, x_valid)
         if self.resume and found != settings.images:
             raise ValueError(

@@ -201,7 +201,7 @@ def _some(name, x):
     x = np.asarray(x)
     if x.ndim < 2 or not x.size:
         raise ValueError(f"judge: {name} must hold inputs (n, ...). Received: shape {x.shape}")
-    check_images("judge", name, x, x.shape[1:], unit_range=False)
+    check_images("judge", name, x, x.shape[1:])
     return x[:: -(-len(x) // IMAGES)]
 
 
