@@ -38,5 +38,5 @@ def test_unknown_sections_are_refused(run, tmp_path):
 def test_every_section(run):
     result = run()
     assert result.exit_code == 0, result.output
-    for system in ("too powerful", "overcomplete", "pretraining", "DCGAN", "upsampling"):
+    for system in ("too powerful", "overcomplete", "recurrent", "DCGAN", "upsampling"):
         assert system in result.output

@@ -23,8 +23,7 @@ class Autoencoder(SavedSeeds, keras.Model):
 
     Example:
     >>> import keras
-    >>> import numpy as np
-    >>> import fastgen
+    >>>     >>> import fastgen
     >>> dense = keras.layers.Dense
     >>> encoder = keras.Sequential([keras.Input((6,)), dense(8, "selu"), dense(2, "selu")])
     >>> decoder = keras.Sequential([keras.Input((2,)), dense(8, "selu"), dense(6, "sigmoid")])
@@ -232,8 +231,8 @@ class Autoencoder(SavedSeeds, keras.Model):
         """The arguments, whose arrays are looked at, and the targets that they leave out."""
         x = arguments.get("x")
         check_images("Autoencoder", "x", x, self.input_shape[1:])
-        if arguments.get("y") is None and not isinstance(x, tf.data.Dataset):
-            arguments["y"] = x
+        if arguments.get("y") is None and (isinstance(x, list) or hasattr(x, "__array__")):
+            arguments["y"] = x  # datasets and generators give their own
         return arguments
 
 

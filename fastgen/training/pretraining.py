@@ -122,7 +122,11 @@ def train_classifier(
     encoder = _copy(encoder) if copy else encoder
     head = _head(encoder, hidden, classes, activation, seed)
     model = keras.Model(encoder.inputs, head(encoder.outputs[0]), name="classifier")
-    how = {"batch_size": batch_size, "callbacks": list(callbacks), "verbose": verbose}
+    how = {
+        "batch_size": batch_size,
+        "callbacks": keras.tree.flatten(callbacks or ()),
+        "verbose": verbose,
+    }
     frozen = tuned = None
     if frozen_epochs:
         codings = InBatches(encoder)
@@ -139,6 +143,7 @@ def train_classifier(
 def _encoder(encoder):
     encoder = encoder.encoder if isinstance(encoder, Autoencoder) else encoder
     ready = isinstance(encoder, keras.Model) and getattr(encoder, "inputs", None)
+    ready = ready and not hasattr(encoder, "encode")  # nor another model that has one inside
     if not ready or len(encoder.inputs) != 1 or len(encoder.outputs) != 1:
         raise ValueError(
             f"{OP}: encoder must be a fastgen.models.Autoencoder, or a keras.Model that begins "
@@ -183,12 +188,9 @@ def _labelled(names, x, y, encoder, classes):
     else:
         expected = "integers ≥ 0, two classes at least"
     high = np.inf if classes is None else classes - 1
-    if (
-        y.dtype.kind not in "ui"
-        or y.min() < 0
-        or y.max() > high
-        or (classes is None and not y.max())
-    ):
+    if y.dtype.kind not in "ui":
+        raise ValueError(f"{OP}: {names[1]} must be {expected}. Received: {y.dtype}")
+    if y.min() < 0 or y.max() > high or (classes is None and not y.max()):
         raise ValueError(
             f"{OP}: {names[1]} must be {expected}. Received: {y.dtype} from {y.min()} to {y.max()}"
         )

@@ -107,6 +107,7 @@ def test_head_and_validation():
         ({"y": Y - 1}, r"y must be integers ≥ 0.* Received: int64 from -1 to 1"),
         ({"y": Y / 2}, "y must be integers"),
         ({"y": Y * 0}, "two classes at least"),
+        ({"y": Y.astype(str)}, r"y must be integers ≥ 0.*Received: <U"),
         ({"learning_rate": 0}, r"learning_rate must be above 0\. Received: 0"),
         ({"validation_data": X}, r"must be a pair of inputs and classes\. Received: ndarray"),
         ({"classes": 2}, r"y must be integers in \[0, 2\)\. Received: int64 from 0 to 2"),
