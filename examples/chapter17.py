@@ -142,10 +142,10 @@ def pretraining(chapter):
     if chapter.y is None or chapter.quick:  # of one epoch, a comparison says nothing
         return
     start, epochs = time.perf_counter(), chapter.epochs(20)
-    autoencoder = chapter.build("stacked", 30, activation="selu")
+    autoencoder = chapter.build("denoising", corruption="dropout", activation="selu")
     autoencoder.compile()
     autoencoder.fit(chapter.x, epochs=chapter.epochs(10), verbose=0)
-    fresh = chapter.build("stacked", 30, activation="selu")
+    fresh = chapter.build("denoising", corruption="dropout", activation="selu")
     pretrained = _accuracy(chapter, autoencoder, frozen_epochs=epochs, epochs=epochs)
     scratch = _accuracy(chapter, fresh, frozen_epochs=0, epochs=2 * epochs)
     seconds = time.perf_counter() - start
