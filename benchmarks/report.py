@@ -8,6 +8,7 @@ import json
 import os
 import statistics
 import sys
+import textwrap
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -320,7 +321,9 @@ def draw_row(ax, row):
     ax.axvline(1, color="#333333", linewidth=0.6, zorder=0)
     title = f"VAE: {row['title']}" if is_model(row) else row["title"]
     place = f", {PLACES[row['measure']]}" if is_op(row) else ""
-    ax.set_title(title + place, fontsize=10, loc="left")
+    # Longer ones would be cut at the figure's edge.
+    title = "\n".join(textwrap.wrap(title + place, 44))
+    ax.set_title(title, fontsize=10, loc="left")
     ax.spines[["top", "right"]].set_visible(False)
 
 
