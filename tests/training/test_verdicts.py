@@ -53,7 +53,7 @@ def test_overcomplete_without_a_constraint_copies(seed):
     ["stacked", "sparse", *(pytest.param(k, marks=slow) for k in ("denoising", "tied", "linear"))],
 )
 def test_healthy(kind, seed):
-    options = {"codings": 30} if kind == "linear" else {}
+    options = {"input_shape": (28, 28), "codings": 30} if kind == "linear" else {}
     assert names(trained(kind, epochs=40, seed=seed, **options)) == []
 
 
