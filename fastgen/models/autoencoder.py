@@ -23,7 +23,8 @@ class Autoencoder(SavedSeeds, keras.Model):
 
     Example:
     >>> import keras
-    >>>     >>> import fastgen
+    >>> import numpy as np
+    >>> import fastgen
     >>> dense = keras.layers.Dense
     >>> encoder = keras.Sequential([keras.Input((6,)), dense(8, "selu"), dense(2, "selu")])
     >>> decoder = keras.Sequential([keras.Input((2,)), dense(8, "selu"), dense(6, "sigmoid")])

@@ -76,7 +76,7 @@ def test_other_commands(run, invoke, assert_one_line, monkeypatch):
     assert invoke("sample", "out", "--count", "64", "--out", "new.png").exit_code == 0
     assert np.array_equal(imread("new.png"), imread("out/samples.png"))
     assert_one_line(invoke("interpolate", "out"), "model must have encode")
-    assert_one_line(invoke("train", "vae", "--resume", "--out", "out"), "the run of a gan")
+    assert_one_line(invoke("train", "vae", "--resume", "--out", "out"), "a run of model 'gan'")
     seen = []
 
     def features(images):
