@@ -82,5 +82,5 @@ def _system(case):
     member, batch = MEMBERS.get(case.operation), case.shape[0]
     if not member or batch != FAMILY[case.operation][1][0][0]:
         return {}
-    parameters = member.model("fused").count_params()
-    return {"parameters": parameters, "losses": member.final_losses(batch)}
+    found = {"parameters": member.model("fused").count_params(), "epoch": member.epoch}
+    return {**found, "losses": member.final_losses(batch)}

@@ -26,6 +26,7 @@ class Member(NamedTuple):
     optimizer: tuple = ("Nadam", 1e-3)
     shape: tuple = twins.IMAGE
     epochs: int = 10  # after which losses are compared
+    epoch: int = 1617  # images of one: those of digits that are trained on
     dense: bool = True  # whether one kernel holds the step
 
     def make_images(self, count):
@@ -86,7 +87,7 @@ class Member(NamedTuple):
         if self.shape == twins.IMAGE:
             (x, _), (valid, _) = fastgen.data.load("digits")
         else:
-            x = valid = self.make_images(60)
+            x = valid = self.make_images(self.epoch)
         how = {"batch_size": batch, "epochs": self.epochs, "shuffle": False, "verbose": 0}
         found = {}
         for name in ("fused", "keras"):
@@ -110,7 +111,9 @@ def _sparse(penalty, regularizer):
 
 
 MEMBERS = {
-    "linear": Member("linear", twins.linear, optimizer=("SGD", 0.1), shape=(3,), epochs=500),
+    "linear": Member(
+        "linear", twins.linear, optimizer=("SGD", 0.1), shape=(3,), epochs=500, epoch=60
+    ),
     "stacked": Member("stacked", twins.stacked),
     "tied": Member("tied", twins.tied),
     "denoising_gaussian": _denoising("gaussian", lambda: keras.layers.GaussianNoise(0.2)),

@@ -16,7 +16,7 @@ RESULTS = FOLDER / "results" / "cpu" / "ops.json"
 README = FOLDER.parent / "README.md"
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 SYSTEMS = "<!-- systems:begin -->", "<!-- systems:end -->"
-BATCHES, DIGITS = ("batch 32", "batch 128"), 1617  # images that are trained on
+BATCHES = "batch 32", "batch 128"
 
 NAMES = {
     "fused": "fastgen",
@@ -342,7 +342,7 @@ def block(results, picture, readme):
 
 
 def system_table(results):
-    """A line per autoencoder: losses, and seconds of an epoch of digits at each size of batch."""
+    """A line per autoencoder: losses, and seconds of an epoch at each size of batch."""
     members = {}
     for row in filter(is_training, results["rows"]):
         members.setdefault(row["title"].rpartition(", batch")[0], []).append(row)
@@ -353,7 +353,7 @@ def system_table(results):
         cells = [title, f"{rows[0]['parameters']:,}"]
         cells += [f"{rows[0]['losses'][name]:.5f}" for name in ("fused", "keras")]
         for row in rows:
-            steps = -(-DIGITS // row["shape"][0]) if len(rows) > 1 else 2
+            steps = -(-rows[0]["epoch"] // row["shape"][0])
             cells += [duration(steps * row["seconds"][x]["median"]) for x in ("fused", "keras")]
         lines.append(cells + [""] * (len(header) - len(cells)))
     return markdown(lines) if members else ""

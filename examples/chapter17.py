@@ -46,13 +46,13 @@ class Chapter:
         """As many, or one where it is to be quick."""
         return 1 if self.quick else wanted
 
-    def train(self, title, model, epochs, *, optimizer="nadam", loss="mse", remark=""):
+    def train(self, title, model, epochs, loss="mse"):
         """Trains an autoencoder, notes how well it reconstructs, and shows it."""
         epochs, start = self.epochs(epochs), time.perf_counter()
-        model.compile(optimizer, loss)
+        model.compile("nadam", loss)
         model.fit(self.x, validation_data=self.x_valid, epochs=epochs, verbose=0)
         seconds = time.perf_counter() - start
-        self.note(title, model, f"MSE {self.error(model):.4f}", epochs, seconds, remark)
+        self.note(title, model, f"MSE {self.error(model):.4f}", epochs, seconds)
         self.show(title, plots.reconstructions(model, self.some))
         return model
 
@@ -108,6 +108,9 @@ def too_powerful(chapter):
     found = training.judge(model, few, chapter.x_valid)
     seconds = time.perf_counter() - start
     chapter.note("too powerful", model, f"training MSE {loss:.6f}", epochs, seconds, _said(found))
+    learned = plots.reconstructions(model, few[:SHOWN])
+    chapter.show("too powerful: images that it was trained on", learned)
+    chapter.show("too powerful: others", plots.reconstructions(model, chapter.some))
 
 
 def overcomplete(chapter):
@@ -135,6 +138,7 @@ def layerwise(chapter):
     seconds = time.perf_counter() - start
     result = f"MSE {chapter.error(model):.4f}"
     chapter.note("greedy layerwise", model, result, f"{epochs} a phase", seconds)
+    chapter.show("greedy layerwise", plots.reconstructions(model, chapter.some))
 
 
 def pretraining(chapter):

@@ -113,7 +113,8 @@ class Autoencoder(SavedSeeds, keras.Model):
         samples or classes, and `steps_per_epoch`.
 
         Args:
-            x: Inputs `(n, ...)`, or a dataset of batches of them or of pairs.
+            x: Inputs `(n, ...)`; or a dataset, a `PyDataset` or a generator of batches of them, or
+                of pairs.
             y: What the outputs are to be like, by default `x` itself.
             *args: As for `keras.Model.fit`.
             **kwargs: As for `keras.Model.fit`; `validation_data` is inputs, or a pair or triple.
@@ -233,7 +234,7 @@ class Autoencoder(SavedSeeds, keras.Model):
         x = arguments.get("x")
         check_images("Autoencoder", "x", x, self.input_shape[1:])
         if arguments.get("y") is None and (isinstance(x, list) or hasattr(x, "__array__")):
-            arguments["y"] = x  # datasets and generators give their own
+            arguments["y"] = x  # of what comes in batches, the steps take the inputs
         return arguments
 
 

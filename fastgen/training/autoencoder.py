@@ -40,7 +40,7 @@ def train_autoencoder(data=None, out="fastgen-ae", *, resume=False, callbacks=()
             has their defaults.
 
     Returns:
-        The `Run`, with its trained model and the `verdicts` on it.
+        The `Run`, with its trained model and, unless Ctrl-C cut it short, the `verdicts` on it.
 
     Raises:
         ValueError: A setting out of its range, or of another kind; a run that cannot be resumed, or
@@ -59,7 +59,8 @@ def train_autoencoder(data=None, out="fastgen-ae", *, resume=False, callbacks=()
             model.fit(x_train, batch_size=wanted.batch_size, **how)
 
         session.train(model, fit, interrupt, callbacks)
-    run.verdicts = judge(model, x_train, x_valid, seed=wanted.seed)
+    if not run.interrupted:
+        run.verdicts = judge(model, x_train, x_valid, seed=wanted.seed)
     return run
 
 

@@ -10,6 +10,16 @@ def test_version(invoke):
     assert result.output == f"fastgen {fastgen.__version__}\n"
 
 
+def test_as_a_module(run_python):
+    """`python -m fastgen.cli`."""
+    output = run_python(
+        "import runpy, sys\n"
+        "sys.argv = ['fastgen', '--version']\n"
+        "runpy.run_module('fastgen.cli', run_name='__main__')"
+    )
+    assert output == f"fastgen {fastgen.__version__}\n"
+
+
 def test_help_is_quick(run_python):
     """Neither TensorFlow nor Keras, which take seconds to import."""
     heavy = "{'tensorflow', 'keras', 'matplotlib', 'sklearn'} & set(sys.modules)"
