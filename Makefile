@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-NATIVE := $(shell find csrc tests/native -name '*.h' -o -name '*.cc' -o -name '*.cu' 2>/dev/null)
+NATIVE := $(shell find csrc tests/native tests/cuda -regex '.*\.\(h\|cc\|cuh?\)' 2>/dev/null)
 # Arguments for pytest or the demo: make test ARGS="-k gaussian_kl", make demo ARGS="--epochs 5".
 ARGS ?=
 # Each test process imports TensorFlow: seconds and half a gigabyte.

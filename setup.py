@@ -3,7 +3,8 @@
     python setup.py build_ext --inplace [-j JOBS]
 
 The metadata is in pyproject.toml. Environment: CXX, CXXFLAGS, LDFLAGS; FASTGEN_CUDA=0|1 forces nvcc
-off or on (default: if found); FASTGEN_NATIVE=0 builds nothing: only the composite paths run then.
+off or on (default: if found, on the PATH or named by NVCC), for GPUs FASTGEN_CUDA_ARCHITECTURES
+(default: 80,90); FASTGEN_NATIVE=0 builds nothing: only the composite paths run then.
 """
 
 import fcntl
@@ -42,6 +43,12 @@ ISAS = {"avx512": AVX512.split(), "avx2": ["-mavx2", "-mfma", "-mf16c"], "baseli
 if platform.machine() not in ("x86_64", "AMD64"):
     ISAS = {"baseline": []}
 KERNEL = ["-ffp-contract=off"]
+CUDA = [
+    *("-std=c++17", "-O3", "-DNDEBUG", f"-I{CSRC}", "-Xptxas", "-v"),
+    *("-Xcompiler", "-fPIC,-fvisibility=hidden,-Wall,-Wextra,-Wno-unknown-pragmas"),
+]
+# What the glue and the bindings are compiled with where the library has CUDA kernels.
+WITH_CUDA = ["-DFASTGEN_CUDA"]
 
 # What the headers of TensorFlow's wheels must be compiled with: tf.sysconfig.get_compile_flags().
 TENSORFLOW = ["-D_GLIBCXX_USE_CXX11_ABI=1", "-DEIGEN_MAX_ALIGN_BYTES=64"]
@@ -75,14 +82,42 @@ def find_tensorflow():
 
 
 def find_cuda():
-    """Whether to build .cu files; an error if they are demanded and cannot be built."""
+    """The nvcc to build .cu files with, or None; an error if they are demanded without one."""
     wish = os.environ.get("FASTGEN_CUDA", "")
     if wish not in ("", "0", "1"):
         raise PlatformError(f"FASTGEN_CUDA must be 0 or 1. Received: {wish}")
-    nvcc = os.environ.get("NVCC") or shutil.which("nvcc")
-    if wish == "1" and not (nvcc and shutil.which(nvcc)):
+    nvcc = None if wish == "0" else shutil.which(os.environ.get("NVCC") or "nvcc")
+    if wish == "1" and nvcc is None:
         raise PlatformError("FASTGEN_CUDA=1, but nvcc is not on the PATH nor named by NVCC.")
-    return bool(nvcc) and wish != "0" and any(CSRC.glob("kernels/*.cu"))
+    return nvcc
+
+
+def cuda_architectures():
+    """Machine code for each, and PTX of the last for GPUs to come."""
+    names = os.environ.get("FASTGEN_CUDA_ARCHITECTURES") or "80,90"
+    if not re.fullmatch(r"\d+[af]?(,\d+[af]?)*", names):
+        raise PlatformError(
+            "FASTGEN_CUDA_ARCHITECTURES must be numbers such as 80,90. Received: " + names
+        )
+    return names.split(",")
+
+
+def cuda_targets():
+    names = cuda_architectures()
+    code = [f"-gencode=arch=compute_{name},code=sm_{name}" for name in names]
+    return [*code, f"-gencode=arch=compute_{names[-1]},code=compute_{names[-1]}"]
+
+
+def cuda_version(nvcc):
+    return subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+
+
+def cuda_runtime(nvcc):
+    """What links CUDA's runtime into a library, hidden in it: none is needed at run time."""
+    trial = [nvcc, "-dryrun", "-shared", "x.o", "-o", "x.so"]
+    said = subprocess.run(trial, capture_output=True, text=True, check=True).stderr
+    folders = re.findall(r'"(-L[^"]+)"', said[said.index("LIBRARIES=") :].split("\n")[0])
+    return [*folders, "-lcudart_static", "-ldl", "-lrt", "-Wl,--exclude-libs,libcudart_static.a"]
 
 
 def abi_version():
@@ -103,10 +138,12 @@ class Builder:
         banner = subprocess.run([*self.cxx, "--version"], capture_output=True, text=True)
         self.compiler = banner.stdout.splitlines()[0].strip()
         self.pool = ThreadPoolExecutor(jobs)
-        self.compiled = set()  # suffixes of the sources
 
-    def run(self, name, output, inputs, command, context):
-        """Runs `command` unless `output` was made by it, in this context, from these inputs."""
+    def run(self, name, output, inputs, command, context, log=None):
+        """Runs `command` unless `output` was made by it, in this context, from these inputs.
+
+        What it says on stderr is shown; if all went well, without a warning, it is only in `log`.
+        """
         receipt = OBJECTS / "receipts" / f"{name.replace('/', '.')}.txt"
         text = "\n".join([self.compiler, context, shlex.join(command)])
         if output.exists() and receipt.exists() and receipt.read_text() == text:
@@ -121,7 +158,9 @@ class Builder:
         part = output.with_name(output.name + ".part")
         started = time.time()
         done = subprocess.run([*command, "-o", str(part)], capture_output=True, text=True)
-        if done.stderr:
+        if log:
+            log.write_text(done.stderr)
+        if done.stderr and (not log or done.returncode or "warning" in done.stderr):
             print(done.stderr, flush=True)
         if done.returncode:
             raise CompileError(f"{name} failed:\n  {shlex.join(command)}")
@@ -132,17 +171,25 @@ class Builder:
 
     def compile(self, source, variant, flags, context=""):
         """Starts compiling `source`; the future's result is the object file."""
+        command = [*self.cxx, *COMMON, *flags, *environment_flags("CXXFLAGS")]
+        return self.submit(source, variant, command, context)
+
+    def compile_cuda(self, source, nvcc, version):
+        """Likewise by nvcc; what ptxas says of registers is beside the object file."""
+        command = [nvcc, "-ccbin", self.cxx[-1], *CUDA, *cuda_targets()]
+        return self.submit(source, "cuda", command, version, log=".ptxas")
+
+    def submit(self, source, variant, command, context, log=None):
         target = OBJECTS / variant / f"{source.stem}.o"
         depfile = target.with_suffix(".d")
-        command = [*self.cxx, *COMMON, *flags, *environment_flags("CXXFLAGS")]
-        command += ["-MMD", "-MF", str(depfile), "-MT", "object", "-c", str(source)]
+        command = [*command, "-MMD", "-MF", str(depfile), "-MT", "object", "-c", str(source)]
         inputs = [depfile]
         if depfile.exists():
-            names = depfile.read_text().replace("\\\n", " ").removeprefix("object:")
-            inputs = [source, *map(Path, names.split())]
+            names = depfile.read_text().replace("\\\n", " ").strip().removeprefix("object")
+            inputs = [source, *map(Path, names.strip(" :").split())]
         name = f"{variant}/{source.name}"
-        self.compiled.add(source.suffix)
-        return self.pool.submit(self.run, name, target, inputs, command, context)
+        log = log and target.with_suffix(log)
+        return self.pool.submit(self.run, name, target, inputs, command, context, log)
 
     def link(self, output, objects, flags, context=""):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -153,6 +200,10 @@ class Builder:
 
 def sources(folder):
     return sorted((CSRC / folder).glob("*.cc"))
+
+
+def cuda_sources():
+    return [*sorted((CSRC / "cuda").glob("*.cu")), *sorted((CSRC / "kernels").glob("*.cu"))]
 
 
 def bundles(paths, size, folder):
@@ -195,49 +246,51 @@ class BuildNative(build_ext):
     def build(self):
         builder = Builder(self.parallel or len(os.sched_getaffinity(0)))
         folder, version = find_tensorflow()
-        find_cuda()  # for its errors: there are no .cu files yet
+        nvcc = find_cuda()
+        with_cuda = WITH_CUDA if nvcc else []
         # The slowest first: TensorFlow's headers take most of the time.
-        glue = self.compile_glue(builder, folder, version) if folder else []
-        module = self.compile_module(builder)
-        core = [builder.compile(source, "core", []) for source in sources("core")]
+        glue = self.compile_glue(builder, folder, version, with_cuda) if folder else []
+        module = self.compile_module(builder, with_cuda)
+        core = [builder.compile(source, "core", with_cuda) for source in sources("core")]
         core += [
             builder.compile(source, isa, [*KERNEL, *flags, f"-DFASTGEN_TARGET={isa}"])
             for source in sources("kernels")
             for isa, flags in ISAS.items()
         ]
+        if nvcc:
+            made_by = cuda_version(nvcc)
+            core += [builder.compile_cuda(source, nvcc, made_by) for source in cuda_sources()]
         objects = results([*core, *glue, *module])
         core, rest = objects[: len(core)], objects[len(core) :]
-        self.link_all(builder, core, rest[: len(glue)], rest[len(glue) :], folder)
-        self.write_build_info(builder, version if glue else None)
+        runtime = cuda_runtime(nvcc) if nvcc else []
+        self.link_all(builder, core, runtime, rest[: len(glue)], rest[len(glue) :], folder)
+        self.write_build_info(builder, version if glue else None, nvcc)
 
-    def compile_glue(self, builder, folder, version):
-        flags = [*TENSORFLOW, "-isystem", str(folder / "include")]
+    def compile_glue(self, builder, folder, version, more):
+        flags = [*TENSORFLOW, *more, "-isystem", str(folder / "include")]
         # -isystem headers are not in the depfile; the version stands for them.
         return [builder.compile(s, "tensorflow", flags, version) for s in sources("tensorflow")]
 
-    def compile_module(self, builder):
+    def compile_module(self, builder, more):
         import pybind11
 
         folders = {pybind11.get_include(), *map(sysconfig.get_path, ("include", "platinclude"))}
-        flags = BINDINGS + [flag for folder in sorted(folders) for flag in ("-isystem", folder)]
+        flags = [flag for folder in sorted(folders) for flag in ("-isystem", folder)]
+        flags = [*BINDINGS, *more, *flags]
         variant = sysconfig.get_config_var("SOABI")
         context = pybind11.__version__
         made = bundles(sources("python"), BINDINGS_AT_ONCE, OBJECTS / variant)
         return [builder.compile(source, variant, flags, context) for source in made]
 
-    def link_all(self, builder, core, glue, module, tensorflow):
+    def link_all(self, builder, core, runtime, glue, module, tensorflow):
         lib = self.package_folder() / "lib"
         exports = OBJECTS / "exports.map"
         if not exports.exists() or exports.read_text() != EXPORTS:
             exports.write_text(EXPORTS)
         library = lib / "libfastgen_core.so"
-        soname = f"-Wl,-soname,{library.name}"
-        builder.link(
-            library,
-            core,
-            [soname, f"-Wl,--version-script={exports}", "-Wl,-z,defs", "-pthread"],
-            EXPORTS,
-        )
+        flags = [f"-Wl,-soname,{library.name}", f"-Wl,--version-script={exports}"]
+        flags += ["-Wl,-z,defs", "-pthread", *runtime]
+        builder.link(library, core, flags, EXPORTS)
         needs_core = [f"-L{lib}", "-lfastgen_core"]
         if glue:
             framework = [f"-L{tensorflow}", "-l:libtensorflow_framework.so.2"]
@@ -253,12 +306,12 @@ class BuildNative(build_ext):
         path = self.package_folder() / Path(self.get_ext_filename("fastgen.core")).name
         builder.link(path, module, [*needs_core, "-Wl,-rpath,$ORIGIN/lib"])
 
-    def write_build_info(self, builder, tensorflow):
+    def write_build_info(self, builder, tensorflow, nvcc):
         info = {
             "abi": abi_version(),
             "tensorflow": tensorflow,
             "isas": list(ISAS),
-            "cuda": ".cu" in builder.compiled,
+            "cuda": cuda_architectures() if nvcc else [],
             "compiler": builder.compiler,
         }
         path = self.package_folder() / "lib/build.json"

@@ -16,6 +16,7 @@ COMPILER = """#!/bin/sh
 while [ $# -gt 0 ]; do
     case "$1" in
     --version) echo "stub 1.0"; exit ;;
+    -dryrun) echo '#$ LIBRARIES=  "-Lfolder"' >&2; exit ;;
     -c) source=$2 ;;
     -MF) dependencies=$2 ;;
     -o) output=$2 ;;
@@ -83,12 +84,6 @@ def test_a_second_build_compiles_nothing(build, tmp_path):
     assert set(build(CXXFLAGS="-g")) == set(first), "as does a header that all include"
 
 
-def test_build_info_names_cuda_only_if_it_was_compiled(build, tmp_path):
-    (tmp_path / "csrc/kernels/unused.cu").write_text("")
-    compiled = any(line.endswith(".cu") for line in build())
-    assert json.loads((tmp_path / "fastgen/lib/build.json").read_text())["cuda"] == compiled
-
-
 def test_no_native_code_is_built_on_demand(setup, build, tmp_path):
     done = setup(FASTGEN_NATIVE="0", CXX="no-such-compiler")
     assert done.returncode == 0, done.stderr
@@ -111,6 +106,7 @@ def test_missing_compiler_is_named(setup):
     [
         ({"FASTGEN_CUDA": "bogus"}, "FASTGEN_CUDA must be 0 or 1. Received: bogus"),
         ({"FASTGEN_CUDA": "1", "NVCC": "no-such-nvcc"}, "FASTGEN_CUDA=1, but nvcc is not"),
+        ({"FASTGEN_CUDA_ARCHITECTURES": "sm_90"}, "must be numbers such as 80,90. Received: sm_90"),
     ],
 )
 def test_cuda_that_cannot_be_had(setup, environment, message):
@@ -124,5 +120,10 @@ def test_cuda_that_cannot_be_had(setup, environment, message):
     [{"FASTGEN_CUDA": "0", "NVCC": "no-such-nvcc"}, {"FASTGEN_CUDA": "1"}, {"FASTGEN_CUDA": ""}],
 )
 def test_cuda_that_can_be_had_or_is_not_wanted(build, tmp_path, environment):
-    assert "libfastgen_core.so" in build(**environment)
-    assert (tmp_path / "fastgen/lib/build.json").exists()
+    made = build(**environment)
+    assert "libfastgen_core.so" in made
+    compiled = [name for name in made if name.endswith(".cu")]
+    wanted = environment["FASTGEN_CUDA"] != "0"
+    assert ("cuda/gaussian_sample_kl.cu" in compiled) if wanted else compiled == []
+    info = json.loads((tmp_path / "fastgen/lib/build.json").read_text())
+    assert info["cuda"] == (["80", "90"] if wanted else [])

@@ -1,7 +1,7 @@
 // The C ABI of libfastgen_core: what every kernel header stands on. No TensorFlow, no Python, no
 // C++ types.
 #pragma once
-#include <stdint.h>
+#include "core/integers.h"
 
 #define FG_API __attribute__((visibility("default")))
 // Rises when a function, a type or a number here or in kernels/*.h changes its meaning.

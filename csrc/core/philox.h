@@ -1,9 +1,8 @@
 // Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011) and the key
 // that tf.random.stateless_* derives from a seed. Scalar; core/normal.h has the vector form.
 #pragma once
-#include <stdint.h>
-
 #include "core/host_device.h"
+#include "core/integers.h"
 
 namespace fastgen {
 namespace {

@@ -23,6 +23,16 @@ FG_API int fg_gaussian_sample_kl_grad(const fg_threads* threads, fg_dtype dtype,
                                       const void* log_var, const void* d_z, const void* d_kl,
                                       void* d_mean, void* d_log_var);
 
+// The same on a CUDA stream, in builds with CUDA: arrays on its device, of their elements' alignment;
+// seed on the host, read before the call returns. Inputs are read when the stream gets there.
+FG_API int fg_cuda_gaussian_sample_kl(void* stream, fg_dtype dtype, int64_t rows, int64_t cols,
+                                      const int64_t seed[2], const void* mean, const void* log_var,
+                                      void* z, void* kl);
+FG_API int fg_cuda_gaussian_sample_kl_grad(void* stream, fg_dtype dtype, int64_t rows, int64_t cols,
+                                           const int64_t seed[2], const void* mean,
+                                           const void* log_var, const void* d_z, const void* d_kl,
+                                           void* d_mean, void* d_log_var);
+
 #ifdef __cplusplus
 }
 #endif

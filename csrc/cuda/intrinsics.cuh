@@ -1,0 +1,26 @@
+// The instructions that CUDA C++ has no name for without its headers of types, which NVRTC lacks.
+// The tests' CUDA on the CPU has its own (tests/cuda/on_cpu/intrinsics.h).
+#pragma once
+#include "core/integers.h"
+
+#ifdef FASTGEN_CUDA_ON_CPU
+#include "on_cpu/intrinsics.h"
+#else
+
+namespace fastgen {
+namespace cuda {
+
+__device__ __forceinline__ float float_of_half(uint16_t bits) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
+  return x;
+}
+__device__ __forceinline__ uint16_t half_of_float(float x) {
+  uint16_t bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+  return bits;
+}
+
+}  // namespace cuda
+}  // namespace fastgen
+#endif

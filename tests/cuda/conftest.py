@@ -1,0 +1,61 @@
+"""CUDA kernels on the CPU under AddressSanitizer or, with FASTGEN_CUDA_TEST=gpu, on a GPU."""
+
+import ctypes
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cuda import build, memory, worker
+
+ON_GPU = os.environ.get("FASTGEN_CUDA_TEST") == "gpu"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class OnCpu:
+    """Calls in the worker."""
+
+    def __init__(self):
+        folder = ROOT / "build"
+        folder.mkdir(exist_ok=True)
+        with (folder / "cuda-on-cpu.lock").open("w") as lock:  # test processes share the build
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            library = build.on_cpu()
+        self._worker = worker.Worker(library)
+        self.run = self._worker.run
+        self.close = self._worker.close
+
+
+class OnGpu:
+    """Calls in this process, of the library that was built for the GPU."""
+
+    def __init__(self):
+        from fastgen import native
+
+        self._library, self._memory = ctypes.CDLL(native.core_library()._name), memory.Gpu()
+
+    def run(self, function, *arguments):
+        return function(self._library, self._memory, *arguments)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="session")
+def cuda():
+    """Has `run(function, *arguments)` for functions `(library, memory, *arguments)`."""
+    device = OnGpu() if ON_GPU else OnCpu()
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def call(cuda):
+    """Calls a kernel by its C name: see `tests.cuda.memory.call`."""
+
+    def call(function, *arguments):
+        results = cuda.run(memory.call, function, arguments)
+        return results[0] if len(results) == 1 else results
+
+    return call

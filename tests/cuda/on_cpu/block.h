@@ -1,0 +1,33 @@
+// A block of CUDA threads on one thread of the CPU: each is a fiber that runs until it waits. Who is
+// resumed first changes from launch to launch, so that a missing barrier shows.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include <functional>
+
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+
+// Those of the thread that runs.
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace on_cpu {
+
+// Runs `thread` as every thread of every block, block after block.
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread);
+
+// Waits for all threads of the block, or for those lanes of the warp.
+void wait_for_block();
+void wait_for_lanes(unsigned mask);
+
+// Eight bytes that lane `lane` of this warp shows the others.
+uint64_t& slot(int lane);
+int lane();
+
+// The block's dynamic shared memory, of exactly the bytes asked for.
+void* dynamic_shared();
+
+}  // namespace on_cpu

@@ -1,0 +1,12 @@
+// csrc/cuda/intrinsics.cuh on the CPU.
+#pragma once
+#include "on_cpu/cuda_runtime.h"
+
+namespace fastgen {
+namespace cuda {
+
+inline float float_of_half(uint16_t bits) { return (float)on_cpu_bits<_Float16>(bits); }
+inline uint16_t half_of_float(float x) { return on_cpu_bits<uint16_t>((_Float16)x); }
+
+}  // namespace cuda
+}  // namespace fastgen

@@ -1,0 +1,81 @@
+"""What nvcc makes of the kernels, on machines that have it: no GPU is needed for that."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.cuda import build
+
+SCRIPT = build.build_script()
+NVCC = SCRIPT["find_cuda"]()
+if NVCC is None:
+    pytest.skip("there is no nvcc, or FASTGEN_CUDA=0", allow_module_level=True)
+
+SOURCES = SCRIPT["cuda_sources"]()
+CLEAN = "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"
+WIDE = r"ld\.(?:global|shared)[.\w]*\.(?:v4\.[fbu]32|v2\.[fbu]64)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checkout():
+    before = os.getcwd()
+    os.chdir(build.ROOT)
+    yield
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def reports(checkout):
+    """What ptxas said of each source; compiled if it is older than its source."""
+    builder, version = SCRIPT["Builder"](2), SCRIPT["cuda_version"](NVCC)
+    objects = [builder.compile_cuda(source, NVCC, version) for source in SOURCES]
+    paths = [path.with_suffix(".ptxas") for path in SCRIPT["results"](objects)]
+    return {path.stem: path.read_text() for path in paths}
+
+
+def entries(report):
+    """(architecture, kernel, properties) of a ptxas report."""
+    pieces = re.split(r"Compiling entry function '(\w+)' for '(sm_\w+)'", report)[1:]
+    return zip(pieces[1::3], pieces[::3], pieces[2::3], strict=True)
+
+
+def test_compiles_for_every_architecture(reports):
+    names = {f"sm_{name}" for name in SCRIPT["cuda_architectures"]()}
+    for stem, report in reports.items():
+        assert {architecture for architecture, _, _ in entries(report)} == names, stem
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_no_stack_and_no_spills(reports, source):
+    for architecture, kernel, properties in entries(reports[source.stem]):
+        assert CLEAN in properties, f"{kernel} for {architecture}: {properties}"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_loads_and_stores_of_16_bytes(source, tmp_path):
+    """Kernels of packs, which a number of elements above 1 in their name tells, use them."""
+    path = tmp_path / "kernels.ptx"
+    architecture = f"-arch=compute_{SCRIPT['cuda_architectures']()[-1]}"
+    flags = ["-std=c++17", "-O3", "-Icsrc", architecture, "-ptx", str(source), "-o", str(path)]
+    subprocess.run([NVCC, *flags], check=True)
+    for entry in re.split(r"(?=\.entry )", path.read_text())[1:]:
+        kernel = entry.split()[1]
+        if re.search(r"Li(?:2|4|8)E", kernel):
+            assert re.search(WIDE, entry), f"{kernel} reads no 16 bytes at once"
+
+
+def test_cuda_is_not_needed_to_load_the_library():
+    """Its runtime is inside, hidden: the GPU wheel of TensorFlow has another version of it."""
+    (library,) = (build.ROOT / "fastgen/lib").glob("libfastgen_core.so")
+    for option, allowed in [("--undefined-only", ""), ("--defined-only", "fg_")]:
+        said = subprocess.run(
+            ["nm", "-D", option, str(library)], capture_output=True, text=True, check=True
+        ).stdout
+        names = [line.split()[-1] for line in said.splitlines()]
+        found = [name for name in names if re.match("_*cu[dA-Z]", name)]
+        assert found == [], option
+        if allowed:
+            assert all(name.startswith(allowed) for name in names)
+            assert any(name.startswith("fg_cuda_") for name in names)
