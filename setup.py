@@ -206,6 +206,16 @@ def cuda_sources():
     return [*sorted((CSRC / "cuda").glob("*.cu")), *sorted((CSRC / "kernels").glob("*.cu"))]
 
 
+def core_objects(builder):
+    """Compiles what libfastgen_core has for the CPU."""
+    core = [builder.compile(source, "core", []) for source in sources("core")]
+    return core + [
+        builder.compile(source, isa, [*KERNEL, *flags, f"-DFASTGEN_TARGET={isa}"])
+        for source in sources("kernels")
+        for isa, flags in ISAS.items()
+    ]
+
+
 def bundles(paths, size, folder):
     """Sources that include `size` of the paths each, so that these are compiled in one run."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -251,12 +261,7 @@ class BuildNative(build_ext):
         # The slowest first: TensorFlow's headers take most of the time.
         glue = self.compile_glue(builder, folder, version, with_cuda) if folder else []
         module = self.compile_module(builder, with_cuda)
-        core = [builder.compile(source, "core", with_cuda) for source in sources("core")]
-        core += [
-            builder.compile(source, isa, [*KERNEL, *flags, f"-DFASTGEN_TARGET={isa}"])
-            for source in sources("kernels")
-            for isa, flags in ISAS.items()
-        ]
+        core = core_objects(builder)
         if nvcc:
             made_by = cuda_version(nvcc)
             core += [builder.compile_cuda(source, nvcc, made_by) for source in cuda_sources()]

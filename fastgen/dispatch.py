@@ -18,6 +18,7 @@ from fastgen import native
 FUSED, COMPOSITE, REFUSED = "fused", "composite", "refused"
 BACKENDS = ("auto", FUSED, COMPOSITE)
 FLOATS = ("float16", "bfloat16", "float32", "float64")
+BOTH = ("CPU", "GPU")
 
 
 class Kernel(NamedTuple):
@@ -44,7 +45,7 @@ KERNELS = {
     "dense_transpose": DENSE,
     "gaussian_sample": Kernel(),
     "gaussian_kl": Kernel(),
-    "gaussian_sample_kl": Kernel(),
+    "gaussian_sample_kl": Kernel(devices=BOTH),
     "sparsity": Kernel(),
     "optimizer_update": Kernel(("float32", "float64"), differentiable=False),
     "gaussian_noise": Kernel(),
@@ -173,6 +174,12 @@ def _missing_op(op):
     return native.why_missing(op)
 
 
+@functools.cache
+def _missing_cuda():
+    """Why there are no kernels for a GPU at all, or None."""
+    return None if native.build_info().get("cuda") else "the library was built without CUDA"
+
+
 def device_type():
     """Type of the device on which TensorFlow would place an op created now."""
     import tensorflow as tf
@@ -221,11 +228,14 @@ def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
     asked = backend()
     unasked = asked == COMPOSITE or _portable_depth
     missing = None if unasked else _missing_library() or _missing_op(_native_name(op)) or obstacle
+    device = device or device_type()
+    if device == "GPU" and not unasked:
+        missing = missing or _missing_cuda()
     return decide(
         Situation(
             op,
             dtype,
-            device or device_type(),
+            device,
             asked,
             _portable_depth > 0,
             inside_xla() if xla is None else xla,

@@ -1,6 +1,6 @@
 #include "kernels/gaussian_sample_kl.h"
 
-#include "tensorflow/glue.h"
+#include "tensorflow/device.h"
 
 namespace fastgen {
 
@@ -48,7 +48,7 @@ REGISTER_OP("FastgenGaussianSampleKlGrad")
     })
     .Doc("The sum of the gradients of FastgenGaussianSample and FastgenGaussianKl.");
 
-template <class T>
+template <class Device, class T>
 class GaussianSampleKlOp : public tensorflow::OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -62,13 +62,13 @@ class GaussianSampleKlOp : public tensorflow::OpKernel {
     Tensor *z, *kl;
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({0, 1}, 0, mean.shape(), &z));
     OP_REQUIRES_OK(ctx, ctx->allocate_output(1, matrix.row_shape, &kl));
-    OP_REQUIRES_OK(ctx, to_status(fg_gaussian_sample_kl(IntraOpThreads(ctx), Dtype<T>::value,
-                                                        matrix.rows, matrix.cols, seed, mean.data(),
-                                                        log_var.data(), z->data(), kl->data())));
+    OP_REQUIRES_OK(
+        ctx, Device::run(ctx, FASTGEN_BOTH(gaussian_sample_kl), Dtype<T>::value, matrix.rows,
+                         matrix.cols, seed, mean.data(), log_var.data(), z->data(), kl->data()));
   }
 };
 
-template <class T>
+template <class Device, class T>
 class GaussianSampleKlGradOp : public tensorflow::OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -87,15 +87,14 @@ class GaussianSampleKlGradOp : public tensorflow::OpKernel {
     Tensor *d_mean, *d_log_var;
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({3, 0}, 0, mean.shape(), &d_mean));
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({1, 0}, 1, mean.shape(), &d_log_var));
-    OP_REQUIRES_OK(
-        ctx, to_status(fg_gaussian_sample_kl_grad(
-                 IntraOpThreads(ctx), Dtype<T>::value, matrix.rows, matrix.cols, seed, mean.data(),
-                 log_var.data(), d_z.data(), d_kl.data(), d_mean->data(), d_log_var->data())));
+    OP_REQUIRES_OK(ctx, Device::run(ctx, FASTGEN_BOTH(gaussian_sample_kl_grad), Dtype<T>::value,
+                                    matrix.rows, matrix.cols, seed, mean.data(), log_var.data(),
+                                    d_z.data(), d_kl.data(), d_mean->data(), d_log_var->data()));
   }
 };
 
-#define SAMPLE_KL_ON_CPU(OP, T) FASTGEN_CPU_T_K(OP, T).HostMemory("seed")
-FASTGEN_REGISTER_CPU("FastgenGaussianSampleKl", GaussianSampleKlOp, SAMPLE_KL_ON_CPU);
-FASTGEN_REGISTER_CPU("FastgenGaussianSampleKlGrad", GaussianSampleKlGradOp, SAMPLE_KL_ON_CPU);
+#define SAMPLE_KL(T) FASTGEN_K(T).HostMemory("seed")
+FASTGEN_REGISTER("FastgenGaussianSampleKl", GaussianSampleKlOp, SAMPLE_KL);
+FASTGEN_REGISTER("FastgenGaussianSampleKlGrad", GaussianSampleKlGradOp, SAMPLE_KL);
 
 }  // namespace fastgen

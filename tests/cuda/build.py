@@ -1,7 +1,10 @@
-"""Compiles the CUDA kernels for the CPU, over the headers of tests/cuda/on_cpu, with sanitizers."""
+"""Compiles the CUDA kernels for the CPU, over the headers of tests/cuda/on_cpu."""
 
+import contextlib
+import fcntl
 import os
 import runpy
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -9,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ON_CPU = ROOT / "tests/cuda/on_cpu"
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FLAGS = [
-    *("-O1", "-g1", "-fno-omit-frame-pointer", "-Wno-unknown-pragmas", *SANITIZED),
+    *("-O1", "-g1", "-fno-omit-frame-pointer", "-Wno-unknown-pragmas"),
     *("-DFASTGEN_CUDA_ON_CPU", f"-I{ON_CPU.parent}", f"-I{ON_CPU}"),
     *("-include", "on_cpu/cuda_runtime.h"),
 ]
@@ -21,27 +24,55 @@ def build_script():
         return runpy.run_path(str(ROOT / "setup.py"))
 
 
-def on_cpu(jobs=None):
-    """The path of the library, compiled anew if a source is newer."""
+@contextlib.contextmanager
+def builder(jobs=None):
+    """setup.py's names and its builder, in the root, and alone: test processes share a build."""
     before = Path.cwd()
     os.chdir(ROOT)
     try:
         script = build_script()
-        builder, folder = script["Builder"](jobs or len(os.sched_getaffinity(0))), "cuda-on-cpu"
-        sources = [
-            *script["cuda_sources"](),
-            *sorted(ON_CPU.glob("*.cc")),
-            *script["sources"]("core"),
-        ]
-        languages = {".cu": ["-x", "c++"]}
-        objects = script["results"](
-            [
-                builder.compile(source, folder, [*FLAGS, *languages.get(source.suffix, [])])
-                for source in sources
-            ]
-        )
-        library = script["OBJECTS"] / folder / "libfastgen_cuda_on_cpu.so"
-        builder.link(library, objects, [*SANITIZED, "-pthread"])
-        return library.resolve()
+        script["OBJECTS"].mkdir(parents=True, exist_ok=True)
+        with (script["OBJECTS"] / "tests-lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield script, script["Builder"](jobs or len(os.sched_getaffinity(0)))
     finally:
         os.chdir(before)
+
+
+def kernels(script, builder, folder, flags):
+    """What compiles to the CUDA kernels and all that runs them on the CPU."""
+    sources = [*script["cuda_sources"](), *sorted(ON_CPU.glob("*.cc"))]
+    languages = {".cu": ["-x", "c++"]}
+    return [
+        builder.compile(source, folder, [*flags, *languages.get(source.suffix, [])])
+        for source in sources
+    ]
+
+
+def sanitized():
+    """The path of a library of the CUDA kernels alone, under sanitizers."""
+    with builder() as (script, made):
+        folder, flags = "cuda-on-cpu", [*FLAGS, *SANITIZED]
+        objects = kernels(script, made, folder, flags)
+        objects += [made.compile(source, folder, flags) for source in script["sources"]("core")]
+        library = script["OBJECTS"] / folder / "libfastgen_cuda_on_cpu.so"
+        made.link(library, script["results"](objects), [*SANITIZED, "-pthread"])
+        return library.resolve()
+
+
+def tensorflow_device():
+    """A folder for FASTGEN_LIB_DIR: the libraries with a GPU for TensorFlow, on the CPU."""
+    with builder() as (script, made):
+        tensorflow, version = script["find_tensorflow"]()
+        folder = "cuda-in-tensorflow"
+        headers = ["-isystem", str(tensorflow / "include")]
+        objects = kernels(script, made, folder, FLAGS)
+        plugin = ROOT / "tests/cuda/plugin/device.cc"
+        objects.append(made.compile(plugin, f"{folder}/plugin", [*FLAGS, *headers], version))
+        objects += script["core_objects"](made)
+        lib = script["OBJECTS"] / folder / "lib"
+        library = lib / "libfastgen_core.so"
+        made.link(library, script["results"](objects), [f"-Wl,-soname,{library.name}", "-pthread"])
+        for name in ("libfastgen_tf.so", "build.json"):
+            shutil.copy(ROOT / "fastgen/lib" / name, lib)
+        return lib.resolve()

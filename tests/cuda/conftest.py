@@ -1,28 +1,20 @@
 """CUDA kernels on the CPU under AddressSanitizer or, with FASTGEN_CUDA_TEST=gpu, on a GPU."""
 
 import ctypes
-import fcntl
 import os
-from pathlib import Path
 
 import pytest
 
 from tests.cuda import build, memory, worker
 
 ON_GPU = os.environ.get("FASTGEN_CUDA_TEST") == "gpu"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class OnCpu:
     """Calls in the worker."""
 
     def __init__(self):
-        folder = ROOT / "build"
-        folder.mkdir(exist_ok=True)
-        with (folder / "cuda-on-cpu.lock").open("w") as lock:  # test processes share the build
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            library = build.on_cpu()
-        self._worker = worker.Worker(library)
+        self._worker = worker.Worker(build.sanitized())
         self.run = self._worker.run
         self.close = self._worker.close
 

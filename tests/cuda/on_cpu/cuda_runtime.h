@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "on_cpu/access.h"
 #include "on_cpu/block.h"
 
 #define __host__
@@ -53,10 +54,12 @@ inline cudaError_t cudaFreeAsync(void* memory, cudaStream_t) { return cudaFree(m
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                                    cudaStream_t) {
+  const on_cpu::Access access;
   memcpy(to, from, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t) {
+  const on_cpu::Access access;
   memset(to, value, bytes);
   return cudaSuccess;
 }

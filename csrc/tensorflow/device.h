@@ -1,0 +1,53 @@
+// Where an op runs: a kernel of this project has one C function for each, which take the CPU's
+// threads or the GPU's stream first and then the same.
+#pragma once
+#include "tensorflow/glue.h"
+#include "xla/stream_executor/stream.h"
+
+namespace fastgen {
+
+struct OnCpu {
+  template <class Cpu, class Gpu, class... Args>
+  static absl::Status run(OpKernelContext* ctx, Cpu cpu, Gpu, Args... args) {
+    return to_status(cpu(IntraOpThreads(ctx), args...));
+  }
+};
+
+#ifdef FASTGEN_CUDA
+struct OnGpu {
+  template <class Cpu, class Gpu, class... Args>
+  static absl::Status run(OpKernelContext* ctx, Cpu, Gpu gpu, Args... args) {
+    auto* const stream = ctx->op_device_context()->stream();
+    return to_status(gpu(stream->platform_specific_handle().stream, args...));
+  }
+};
+#endif
+
+}  // namespace fastgen
+
+// The two C functions of a kernel, for run(); the GPU's is not looked at where it is not built.
+#ifdef FASTGEN_CUDA
+#define FASTGEN_BOTH(NAME) fg_##NAME, fg_cuda_##NAME
+#else
+#define FASTGEN_BOTH(NAME) fg_##NAME, nullptr
+#endif
+
+// Registers KERNEL<where, T> for OP at every dtype, on the CPU and, where it is built, on the GPU.
+// MORE(T) adds to the KernelDefBuilder.
+#define FASTGEN_REGISTER_AT(DEVICE, WHERE, OP, KERNEL, MORE)                                \
+  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, Eigen::half) MORE(Eigen::half),            \
+                          KERNEL<WHERE, Eigen::half>);                                      \
+  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, Eigen::bfloat16) MORE(Eigen::bfloat16),    \
+                          KERNEL<WHERE, Eigen::bfloat16>);                                  \
+  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, float) MORE(float), KERNEL<WHERE, float>); \
+  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, double) MORE(double), KERNEL<WHERE, double>)
+#define FASTGEN_AT(DEVICE, OP, T) Name(OP).Device(DEVICE).TypeConstraint<T>("T")
+#ifdef FASTGEN_CUDA
+#define FASTGEN_REGISTER(OP, KERNEL, MORE)                                         \
+  FASTGEN_REGISTER_AT(tensorflow::DEVICE_CPU, ::fastgen::OnCpu, OP, KERNEL, MORE); \
+  FASTGEN_REGISTER_AT(tensorflow::DEVICE_GPU, ::fastgen::OnGpu, OP, KERNEL, MORE)
+#else
+#define FASTGEN_REGISTER(OP, KERNEL, MORE) \
+  FASTGEN_REGISTER_AT(tensorflow::DEVICE_CPU, ::fastgen::OnCpu, OP, KERNEL, MORE)
+#endif
+#define FASTGEN_K(T) .TypeConstraint<typename ::fastgen::Dtype<T>::K>("K")

@@ -1,0 +1,120 @@
+"""Sampling and KL on the GPU give what they give on the CPU."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import fastgen
+from fastgen import dispatch
+
+DTYPES = ["float32", "float64", "float16", "bfloat16"]
+SEED = (11, -(2**40))
+
+
+def arrays(dtype, shape=(33, 24)):
+    rng = np.random.default_rng(1)
+    return [tf.cast(rng.standard_normal(shape), dtype) for _ in range(2)]
+
+
+def on_both(gpu, function):
+    """What a function of no arguments gives on the CPU and on the GPU."""
+    with tf.device("/CPU:0"):
+        expected = function()
+    with tf.device(gpu):
+        ours = function()
+    for x in tf.nest.flatten(ours):
+        assert "GPU" in x.device
+    return zip(tf.nest.flatten(ours), tf.nest.flatten(expected), strict=True)
+
+
+def assert_close(ours, expected):
+    tolerance = {"float64": 1e-13, "float32": 2e-5}.get(ours.dtype.name, 2e-2)
+    np.testing.assert_allclose(
+        tf.cast(ours, "float64"), tf.cast(expected, "float64"), rtol=tolerance, atol=tolerance
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed_dtype", ["int32", "int64"])
+def test_sample_kl(gpu, dtype, seed_dtype):
+    mean, log_var = arrays(dtype)
+    seed = tf.constant([3, -4], seed_dtype)
+    for ours, expected in on_both(gpu, lambda: fastgen.ops.gaussian_sample_kl(mean, log_var, seed)):
+        assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradients_of_any_order(gpu, dtype, monkeypatch):
+    monkeypatch.setenv("FASTGEN_BACKEND", "auto")  # the second order is of stock ops
+    mean, log_var = arrays(dtype)
+
+    def gradients():
+        with tf.GradientTape() as outer:
+            outer.watch([mean, log_var])
+            with tf.GradientTape() as tape:
+                tape.watch([mean, log_var])
+                z, kl = fastgen.ops.gaussian_sample_kl(mean, log_var, SEED)
+                loss = tf.reduce_sum(z * z) + tf.reduce_sum(tf.cast(kl, z.dtype))
+            first = tape.gradient(loss, [mean, log_var])
+            total = sum(tf.reduce_sum(g * g) for g in first)
+        return first, outer.gradient(total, [mean, log_var])
+
+    with tf.device("/CPU:0"):
+        expected = gradients()
+    with tf.device(gpu):
+        ours = gradients()
+    for one, other in zip(tf.nest.flatten(ours), tf.nest.flatten(expected), strict=True):
+        assert_close(one, other)
+
+
+def test_inputs_are_not_written_over(gpu):
+    mean, log_var = arrays("float32")
+    with tf.device(gpu):
+        mean, log_var = tf.identity(mean), tf.identity(log_var)
+        before = mean.numpy(), log_var.numpy()
+        fastgen.ops.gaussian_sample_kl(mean, log_var, SEED)
+    np.testing.assert_array_equal(mean, before[0])
+    np.testing.assert_array_equal(log_var, before[1])
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (5, 0), (7, 3, 5)], ids=str)
+def test_empty_and_of_any_rank(gpu, shape):
+    mean, log_var = arrays("float32", shape)
+    for ours, expected in on_both(gpu, lambda: fastgen.ops.gaussian_sample_kl(mean, log_var, SEED)):
+        assert ours.shape == expected.shape
+        assert_close(ours, expected)
+
+
+def train(device):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    with tf.device(device):
+        inputs = keras.Input((12,))
+        mean, log_var = keras.layers.Dense(8)(inputs), keras.layers.Dense(8)(inputs)
+        z = fastgen.layers.GaussianLatent(kl_weight=1 / 12, seed=1)([mean, log_var])
+        model = keras.Model(inputs, keras.layers.Dense(12)(z))
+        model.compile("sgd", "mse", jit_compile=False)
+        x = np.random.default_rng(0).standard_normal((64, 12)).astype("float32")
+        return model.fit(x, x, batch_size=16, epochs=3, verbose=0).history["loss"]
+
+
+def test_training_takes_the_same_way(gpu, unguarded):
+    expected = train("/CPU:0")
+    before = dispatch.stats()["gaussian_sample_kl_grad"]["fused"]
+    np.testing.assert_allclose(train(gpu), expected, rtol=1e-4)
+    assert dispatch.stats()["gaussian_sample_kl_grad"]["fused"] > before
+
+
+def test_wrong_shapes_are_refused_there_too(gpu):
+    from fastgen import native
+
+    ops = native.load_ops()
+    with tf.device(gpu), pytest.raises(tf.errors.InvalidArgumentError, match="d_kl must have"):
+        ops.fastgen_gaussian_sample_kl_grad(
+            mean=tf.zeros((2, 3)),
+            log_var=tf.zeros((2, 3)),
+            seed=SEED,
+            d_z=tf.zeros((2, 3)),
+            d_kl=tf.zeros((5,)),
+        )
