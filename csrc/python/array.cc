@@ -39,19 +39,27 @@ std::string text(const Shape& shape) {
   return s + (shape.size() == 1 ? ",)" : ")");
 }
 
+Array of_dtype(const char* op, Array array) {
+  const int dtype = find_dtype(array.value.dtype());
+  if (dtype == kUnknown) {
+    throw py::value_error(prefix(op) + array.name +
+                          " must be float32, float64, float16 or bfloat16. Received: " +
+                          array.name + ".dtype=" + text(array.value.dtype()));
+  }
+  array.dtype = static_cast<fg_dtype>(dtype);
+  return array;
+}
+
 Array input(const char* op, const char* name, py::handle value) {
+  if (is_on_gpu(value)) {
+    throw py::value_error(prefix(op) + "takes arrays of NumPy. Received: " + name + " on a GPU");
+  }
   auto array = py::array::ensure(value, py::array::c_style);
   if (!array) {
     throw py::value_error(prefix(op) + name + " must be an array. Received: " + name + " of type " +
                           std::string(py::str(py::type::handle_of(value).attr("__name__"))));
   }
-  const int dtype = find_dtype(array.dtype());
-  if (dtype == kUnknown) {
-    throw py::value_error(prefix(op) + name +
-                          " must be float32, float64, float16 or bfloat16. Received: " + name +
-                          ".dtype=" + text(array.dtype()));
-  }
-  return {name, std::move(array), static_cast<fg_dtype>(dtype)};
+  return of_dtype(op, {name, std::move(array), FG_FLOAT32});
 }
 
 Array input_or_bytes(const char* op, const char* name, py::handle value) {

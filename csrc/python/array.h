@@ -18,9 +18,12 @@ using Shape = std::vector<py::ssize_t>;
 // An argument with the name its caller knows it by, for messages.
 struct Array {
   const char* name;
-  py::array value;
+  py::array value;  // of an array on a GPU its outline: nothing that could be read here
   fg_dtype dtype;
+  py::object gpu_array = {};  // that array, of CuPy
 
+  bool on_gpu() const { return static_cast<bool>(gpu_array); }
+  py::object result() const { return on_gpu() ? gpu_array : value; }
   // None of these needs the GIL.
   Shape shape() const { return Shape(value.shape(), value.shape() + value.ndim()); }
   int64_t size() const { return value.size(); }
@@ -30,6 +33,12 @@ struct Array {
 
 // value, C-contiguous (copied only if it is not) and of any alignment, in a dtype of the kernels.
 Array input(const char* op, const char* name, py::handle value);
+
+// Whether value is an array on a GPU, which input() refuses; see python/gpu.h.
+bool is_on_gpu(py::handle value);
+
+// array with the code of its dtype, which must be one of the kernels'.
+Array of_dtype(const char* op, Array array);
 
 // The same, or an array of uint8, where a kernel takes those.
 Array input_or_bytes(const char* op, const char* name, py::handle value);

@@ -1,7 +1,7 @@
 #include "kernels/gaussian_sample_kl.h"
 
 #include "core/thread_pool.h"
-#include "python/array.h"
+#include "python/gpu.h"
 #include "python/module.h"
 
 namespace fastgen::python::gaussian_sample_kl {
@@ -21,7 +21,8 @@ Example:
 ((32, 10), (32,))
 
 Args:
-    mean: array of shape [..., cols]; float32, float64, float16 or bfloat16.
+    mean: array of shape [..., cols]; float32, float64, float16 or bfloat16. NumPy's or, as all the
+        others then, on a GPU: CuPy's, or of whoever has DLPack or __cuda_array_interface__.
     log_var: array of mean's shape and dtype.
     seed: two integers of 64 bits; the same seed gives the same z.
     out: tuple of two arrays for z and kl; z may be mean or log_var.
@@ -52,7 +53,8 @@ Example:
 np.float64(2.0)
 
 Args:
-    mean: array of shape [..., cols]; float32, float64, float16 or bfloat16.
+    mean: array of shape [..., cols]; float32, float64, float16 or bfloat16. NumPy's or, as all the
+        others then, on a GPU: CuPy's, or of whoever has DLPack or __cuda_array_interface__.
     log_var: array of mean's shape and dtype.
     seed: the two integers that gaussian_sample_kl had.
     d_z: array of mean's shape and dtype, the gradient that arrives at z.
@@ -68,42 +70,42 @@ Raises:
 
 py::tuple sample_kl(py::object mean_, py::object log_var_, py::object seed_, py::object out) {
   constexpr const char* op = "gaussian_sample_kl";
-  const Array mean = input(op, "mean", mean_), log_var = input(op, "log_var", log_var_);
+  const Array mean = input_anywhere(op, "mean", mean_);
+  const Array log_var = input_anywhere(op, "log_var", log_var_);
   check_same(op, mean, log_var);
   const Matrix m = matrix(op, mean);
   const auto seed = seed_words(op, seed_);
+  const Place place(op, {&mean, &log_var});
   const auto outs = outputs(op, out, 2);
-  Array z = output(op, "z", outs[0], mean.value.dtype(), mean.shape());
-  Array kl = output(op, "kl", outs[1], kl_dtype(mean.dtype), m.outer);
+  Array z = output(op, "z", outs[0], mean.value.dtype(), mean.shape(), place);
+  Array kl = output(op, "kl", outs[1], kl_dtype(mean.dtype), m.outer, place);
   check_overlap(op, {&z, &kl}, {&mean, &log_var});
-  run([&, to_z = z.mutable_data(), to_kl = kl.mutable_data()] {
-    return fg_gaussian_sample_kl(fg_pool(), mean.dtype, m.rows, m.cols, seed.data(), mean.data(),
-                                 log_var.data(), to_z, to_kl);
-  });
-  return py::make_tuple(z.value, kl.value);
+  run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_sample_kl), mean.dtype, m.rows, m.cols,
+         seed.data(), mean.data(), log_var.data(), z.mutable_data(), kl.mutable_data());
+  return py::make_tuple(z.result(), kl.result());
 }
 
 py::tuple sample_kl_grad(py::object mean_, py::object log_var_, py::object seed_, py::object d_z_,
                          py::object d_kl_, py::object out) {
   constexpr const char* op = "gaussian_sample_kl_grad";
-  const Array mean = input(op, "mean", mean_), log_var = input(op, "log_var", log_var_);
+  const Array mean = input_anywhere(op, "mean", mean_);
+  const Array log_var = input_anywhere(op, "log_var", log_var_);
   check_same(op, mean, log_var);
   const Matrix m = matrix(op, mean);
   const auto seed = seed_words(op, seed_);
-  const Array d_z = input(op, "d_z", d_z_), d_kl = input(op, "d_kl", d_kl_);
+  const Array d_z = input_anywhere(op, "d_z", d_z_), d_kl = input_anywhere(op, "d_kl", d_kl_);
   check_same(op, mean, d_z);
   check_shape(op, d_kl, m.outer, "mean's shape without its last axis");
   check_dtype(op, d_kl, kl_dtype(mean.dtype), "the dtype of kl");
+  const Place place(op, {&mean, &log_var, &d_z, &d_kl});
   const auto outs = outputs(op, out, 2);
-  Array d_mean = output(op, "d_mean", outs[0], mean.value.dtype(), mean.shape());
-  Array d_log_var = output(op, "d_log_var", outs[1], mean.value.dtype(), mean.shape());
+  Array d_mean = output(op, "d_mean", outs[0], mean.value.dtype(), mean.shape(), place);
+  Array d_log_var = output(op, "d_log_var", outs[1], mean.value.dtype(), mean.shape(), place);
   check_overlap(op, {&d_mean, &d_log_var}, {&mean, &log_var, &d_z, &d_kl});
-  run([&, to_mean = d_mean.mutable_data(), to_log_var = d_log_var.mutable_data()] {
-    return fg_gaussian_sample_kl_grad(fg_pool(), mean.dtype, m.rows, m.cols, seed.data(),
-                                      mean.data(), log_var.data(), d_z.data(), d_kl.data(), to_mean,
-                                      to_log_var);
-  });
-  return py::make_tuple(d_mean.value, d_log_var.value);
+  run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_sample_kl_grad), mean.dtype, m.rows, m.cols,
+         seed.data(), mean.data(), log_var.data(), d_z.data(), d_kl.data(), d_mean.mutable_data(),
+         d_log_var.mutable_data());
+  return py::make_tuple(d_mean.result(), d_log_var.result());
 }
 
 }  // namespace

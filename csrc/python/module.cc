@@ -11,7 +11,10 @@ PYBIND11_MODULE(core, m) {
   m.doc() = R"(fastgen's kernels on NumPy arrays: no TensorFlow needed.
 
 Arrays may be unaligned; those that are not C-contiguous are copied. Kernels run without the GIL on
-threads() threads and their results do not depend on how many.)";
+threads() threads and their results do not depend on how many.
+
+Functions that say so also take arrays on a GPU, all of them then, and run on CuPy's current stream:
+CuPy's arrays, and through CuPy whatever has DLPack or __cuda_array_interface__. They return CuPy's.)";
   gaussian_sample::bind(m);
   gaussian_kl::bind(m);
   gaussian_sample_kl::bind(m);

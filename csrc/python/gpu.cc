@@ -1,0 +1,102 @@
+#include "python/gpu.h"
+
+#include <pybind11/stl.h>
+
+namespace fastgen::python {
+namespace {
+
+constexpr int kCuda = 2;  // DLPack's kDLCUDA
+
+bool speaks_dlpack_of_cuda(py::handle value) {
+  if (!py::hasattr(value, "__dlpack_device__")) return false;
+  const auto device = py::cast<py::tuple>(value.attr("__dlpack_device__")());
+  return py::cast<int>(device[0]) == kCuda;
+}
+
+py::module_ cupy(const char* op) {
+  try {
+    return py::module_::import("cupy");
+  } catch (py::error_already_set& error) {
+    py::raise_from(error, PyExc_ImportError,
+                   (std::string(op) +
+                    ": arrays on a GPU need CuPy, which does not load. pip install 'fastgen[cuda]'")
+                       .c_str());
+    throw py::error_already_set();
+  }
+}
+
+// The array's outline, for NumPy to answer what shape, dtype and address it has.
+Array outline(const char* op, const char* name, const py::object& array) {
+  const py::dtype dtype = py::dtype::from_args(array.attr("dtype"));
+  const auto shape = py::cast<Shape>(array.attr("shape"));
+  void* const data = reinterpret_cast<void*>(py::cast<uintptr_t>(array.attr("data").attr("ptr")));
+  return of_dtype(op, {name, py::array(dtype, shape, data, array), FG_FLOAT32, array});
+}
+
+}  // namespace
+
+bool is_on_gpu(py::handle value) {
+  if (py::isinstance<py::array>(value)) return false;
+  return speaks_dlpack_of_cuda(value) || py::hasattr(value, "__cuda_array_interface__");
+}
+
+Array input_anywhere(const char* op, const char* name, py::handle value) {
+  if (!is_on_gpu(value)) return input(op, name, value);
+  py::module_ module = cupy(op);
+  py::object array = py::reinterpret_borrow<py::object>(value);
+  if (!py::isinstance(array, module.attr("ndarray"))) {
+    array = speaks_dlpack_of_cuda(value) ? module.attr("from_dlpack")(value)
+                                         : module.attr("asarray")(value);
+  }
+  return outline(op, name, module.attr("ascontiguousarray")(array));
+}
+
+Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
+             const Shape& shape, const Place& place) {
+  if (!place.on_gpu()) return output(op, name, out, dtype, shape);
+  py::module_ module = cupy(op);
+  if (out.is_none()) return outline(op, name, module.attr("empty")(py::cast(shape), dtype));
+  const std::string wrong = std::string(op) + ": out for " + name + " must be ";
+  if (!py::isinstance(out, module.attr("ndarray"))) {
+    throw py::value_error(wrong + "an array of CuPy. Received: out of type " +
+                          std::string(py::str(py::type::handle_of(out).attr("__name__"))));
+  }
+  Array result = outline(op, name, py::reinterpret_borrow<py::object>(out));
+  if (result.shape() != shape || !result.value.dtype().equal(dtype) ||
+      !py::cast<bool>(out.attr("flags").attr("c_contiguous"))) {
+    throw py::value_error(wrong + "C-contiguous " + std::string(py::str(dtype)) + " of shape " +
+                          text(shape) +
+                          ". Received: " + std::string(py::str(result.value.dtype())) +
+                          " of shape " + text(result.shape()));
+  }
+  return result;
+}
+
+Place::Place(const char* op, std::initializer_list<const Array*> arrays) {
+  on_gpu_ = (*arrays.begin())->on_gpu();
+  for (const Array* array : arrays) {
+    if (array->on_gpu() == on_gpu_) continue;
+    const Array& first = **arrays.begin();
+    throw py::value_error(std::string(op) + ": arrays must be on one device. Received: " +
+                          first.name + (on_gpu_ ? " on a GPU, " : " in NumPy, ") + array->name +
+                          (on_gpu_ ? " in NumPy" : " on a GPU"));
+  }
+  if (!on_gpu_) return;
+#ifndef FASTGEN_CUDA
+  throw py::value_error(std::string(op) + ": this fastgen was built without CUDA. Received: " +
+                        (*arrays.begin())->name + " on a GPU");
+#endif
+  const py::object cuda = cupy(op).attr("cuda");
+  const int current = py::cast<int>(cuda.attr("Device")().attr("id"));
+  for (const Array* array : arrays) {
+    const int device = py::cast<int>(array->gpu_array.attr("device").attr("id"));
+    if (device == current) continue;
+    throw py::value_error(std::string(op) + ": arrays must be on the current GPU, " +
+                          std::to_string(current) + ". Received: " + array->name + " on GPU " +
+                          std::to_string(device));
+  }
+  stream_ =
+      reinterpret_cast<void*>(py::cast<uintptr_t>(cuda.attr("get_current_stream")().attr("ptr")));
+}
+
+}  // namespace fastgen::python

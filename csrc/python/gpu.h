@@ -1,0 +1,46 @@
+// Arrays on a GPU: CuPy's and, through CuPy and without a copy, whatever has DLPack or a
+// __cuda_array_interface__. Kernels run on CuPy's current stream.
+#pragma once
+#include <initializer_list>
+
+#include "python/array.h"
+
+namespace fastgen::python {
+
+// Where a kernel runs: where all its arrays are.
+class Place {
+ public:
+  Place(const char* op, std::initializer_list<const Array*> arrays);
+  bool on_gpu() const { return on_gpu_; }
+  void* stream() const { return stream_; }
+
+ private:
+  bool on_gpu_;
+  void* stream_ = nullptr;
+};
+
+// As input(), also of an array on a GPU.
+Array input_anywhere(const char* op, const char* name, py::handle value);
+
+// As output(), on a GPU if that is the place.
+Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
+             const Shape& shape, const Place& place);
+
+// Runs the kernel of the place, which takes the same after its threads or its stream.
+template <class Cpu, class Gpu, class... Args>
+void run_at(const Place& place, const fg_threads* threads, Cpu cpu, [[maybe_unused]] Gpu gpu,
+            Args... args) {
+#ifdef FASTGEN_CUDA
+  if (place.on_gpu()) return run([&] { return gpu(place.stream(), args...); });
+#endif
+  run([&] { return cpu(threads, args...); });
+}
+
+}  // namespace fastgen::python
+
+// A kernel's two C functions; the GPU's is not looked at where it is not built.
+#ifdef FASTGEN_CUDA
+#define FASTGEN_BOTH(NAME) fg_##NAME, fg_cuda_##NAME
+#else
+#define FASTGEN_BOTH(NAME) fg_##NAME, nullptr
+#endif

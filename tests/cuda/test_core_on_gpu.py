@@ -1,0 +1,117 @@
+"""fastgen.core on arrays of a GPU, which CuPy's stand-in and the kernels on the CPU are here."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastgen import native
+from tests.cuda import build
+
+try:
+    built = native.build_info()
+except native.UnfitError as error:
+    pytest.skip(str(error), allow_module_level=True)
+if not built.get("cuda"):
+    pytest.skip("fastgen.core was built without CUDA", allow_module_level=True)
+
+PROLOGUE = """
+import ctypes, sys
+import cupy, numpy as np, pytest
+ctypes.CDLL(sys.argv[1] + "/libfastgen_core.so", ctypes.RTLD_GLOBAL)  # in the place of the other
+from fastgen import core
+
+class Interface:  # of another library
+    def __init__(self, array):
+        self.array, self.__cuda_array_interface__ = array, array.__cuda_array_interface__
+
+class Dlpack:
+    def __init__(self, array):
+        self.on_cpu = array
+    def __dlpack_device__(self):
+        return 2, 0
+
+rng = np.random.default_rng(0)
+mean, log_var, d_z = (rng.standard_normal((5, 12)).astype("float32") for _ in range(3))
+d_kl = rng.standard_normal(5).astype("float32")
+z, kl = core.gaussian_sample_kl(mean, log_var, (1, 2))
+grads = core.gaussian_sample_kl_grad(mean, log_var, (1, 2), d_z, d_kl)
+close = lambda ours, numpys: np.testing.assert_allclose(ours.get(), numpys, rtol=1e-5, atol=1e-5)
+"""
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Runs code after the prologue; its output."""
+    folder = build.tensorflow_device()
+
+    def run(code):
+        path = os.pathsep.join([str(build.ROOT / "tests/cuda/stand_in"), str(build.ROOT)])
+        command = [sys.executable, "-c", PROLOGUE + code, str(folder)]
+        environment = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_arrays_of_a_gpu(run):
+    """CuPy's, and those of whoever has one of the two interfaces; outputs are CuPy's."""
+    run("""
+ours = core.gaussian_sample_kl(cupy.array(mean), cupy.array(log_var), (1, 2))
+assert all(type(x) is cupy.ndarray for x in ours)
+close(ours[0], z), close(ours[1], kl)
+others = Interface(cupy.array(mean)), Dlpack(log_var)
+for x, y in zip(core.gaussian_sample_kl(*others, (1, 2)), (z, kl)):
+    close(x, y)
+arrays = cupy.array(mean), cupy.array(log_var), (1, 2), cupy.array(d_z), cupy.array(d_kl)
+for x, y in zip(core.gaussian_sample_kl_grad(*arrays), grads):
+    close(x, y)
+for dtype in ("float64", "float16", "bfloat16"):
+    arrays = [cupy.array(x.astype(dtype)) for x in (mean, log_var)]
+    x = core.gaussian_sample_kl(*arrays, (1, 2))[0]
+    assert x.dtype == dtype and np.isfinite(x.get().astype("float32")).all()
+""")
+
+
+def test_outputs_of_the_caller(run):
+    run("""
+place, to_kl = cupy.array(mean), cupy.empty(5, "float32")
+ours = core.gaussian_sample_kl(place, cupy.array(log_var), (1, 2), out=(place, to_kl))
+assert ours[0] is place and ours[1] is to_kl
+close(place, z), close(to_kl, kl)
+for out, message in [
+    (np.empty((5, 12), "float32"), "out for z must be an array of CuPy"),
+    (cupy.empty((5, 11), "float32"), "of shape .5, 12.. Received: float32 of"),
+    (cupy.ndarray(np.zeros((12, 5), "float32").T), "C-contiguous"),
+]:
+    with pytest.raises(ValueError, match=message):
+        arrays = cupy.array(mean), cupy.array(log_var)
+        core.gaussian_sample_kl(*arrays, (1, 2), out=(out, to_kl))
+""")
+
+
+def test_what_is_refused(run):
+    run("""
+on_gpu = cupy.array(log_var)
+for other, message in [
+    (mean, "one device. Received: mean in NumPy, log_var on a GPU"),
+    (cupy.array(mean, device=1), "current GPU, 0. Received: mean on GPU 1"),
+    (cupy.array(mean[:2]), "same shape"),
+    (cupy.array(mean.astype(int)), "mean must be float32.*Received: mean.dtype=int64"),
+]:
+    with pytest.raises(ValueError, match=message):
+        core.gaussian_sample_kl(other, on_gpu, (1, 2))
+with pytest.raises(ValueError, match="takes arrays of NumPy. Received: x on a GPU"):
+    core.exp(on_gpu)
+""")
+
+
+def test_without_cupy(run):
+    run("""
+sys.modules["cupy"] = None
+with pytest.raises(ImportError, match="gaussian_sample_kl: arrays on a GPU need CuPy.*pip install"):
+    core.gaussian_sample_kl(Dlpack(mean), Dlpack(log_var), (1, 2))
+""")
