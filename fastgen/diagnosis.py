@@ -6,7 +6,7 @@ from fastgen import dispatch, native
 
 
 def doctor(model=None):
-    """Print which path each op takes here, and why.
+    """Print which path each op takes here, and why; and the GPUs that CUDA sees.
 
     Example:
     >>> import fastgen
@@ -31,7 +31,31 @@ def doctor(model=None):
     _check(model)
     rows = _op_rows() if model is None else [*_book_rows(model), *_step_rows(model)]
     print_table(_title(model), rows)
+    if model is None:
+        print(*gpu_lines(), sep="\n")
     return rows
+
+
+def gpu_lines():
+    """What GPUs there are and whether the library has kernels for them, a line each."""
+    try:
+        built, gpus = native.build_info().get("cuda"), native.gpus()
+    except native.UnfitError:
+        return []
+    if not built:
+        return [
+            "GPU: the library was built without CUDA; fastgen.jit.cuda needs no compiler"
+        ]
+    capabilities = [f"{x[:-1]}.{x[-1]}" for x in (name.rstrip("af") for name in built)]
+    kernels = "kernels for compute capability " + ", ".join(capabilities)
+    if not gpus:
+        return [f"GPU: CUDA sees none; {kernels}"]
+    return [
+        f"GPU {i}: {gpu['name']}, compute capability {gpu['compute_capability']}, "
+        f"{gpu['multiprocessors']} multiprocessors, {gpu['bytes'] / 2**30:.0f} GiB; "
+        + (kernels if gpu["runs"] else f"{kernels}, which do not run on it")
+        for i, gpu in enumerate(gpus)
+    ]
 
 
 def _check(model):

@@ -152,6 +152,47 @@ def core_library():
     return library
 
 
+class _Gpu(ctypes.Structure):
+    """fg_cuda_device_info of csrc/cuda/device.h."""
+
+    _fields_ = (
+        ("name", ctypes.c_char * 256),
+        ("major", ctypes.c_int),
+        ("minor", ctypes.c_int),
+        ("multiprocessors", ctypes.c_int),
+        ("bytes", ctypes.c_int64),
+        ("runs", ctypes.c_int),
+    )
+
+
+def gpus():
+    """The GPUs that CUDA sees, as far as the core library was built with it.
+
+    Returns:
+        A list of dicts: `name`, `compute_capability` (`"9.0"`), `multiprocessors`, `bytes` of
+        memory, and `runs`, whether the library's kernels run on it.
+
+    Raises:
+        UnfitError: without a core library.
+    """
+    core, found = core_library(), []
+    if not build_info().get("cuda"):
+        return found
+    for index in range(core.fg_cuda_device_count()):
+        gpu = _Gpu()
+        if core.fg_cuda_device(index, ctypes.byref(gpu)) == 0:
+            found.append(
+                {
+                    "name": gpu.name.decode(),
+                    "compute_capability": f"{gpu.major}.{gpu.minor}",
+                    "multiprocessors": gpu.multiprocessors,
+                    "bytes": gpu.bytes,
+                    "runs": bool(gpu.runs),
+                }
+            )
+    return found
+
+
 def _minor(version):
     return tuple(version.split(".")[:2])
 

@@ -1,6 +1,7 @@
 """What doctor says of ops and of models, against what runs, and how it prints it."""
 
 import itertools
+import re
 
 import keras
 import numpy as np
@@ -33,6 +34,38 @@ def test_every_op_and_dtype(capsys):
         assert row["path"] == (FUSED if has_kernel else COMPOSITE)
     printed = capsys.readouterr().out
     assert all(op in printed for op in dispatch.KERNELS) and native.status()["isa"] in printed
+
+
+H200 = {
+    "name": "NVIDIA H200",
+    "compute_capability": "9.0",
+    "multiprocessors": 132,
+    "bytes": 139 * 2**30,
+    "runs": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("cuda", "gpus", "line"),
+    [
+        ([], [], "GPU: the library was built without CUDA; fastgen.jit.cuda needs"),
+        (["80", "90a"], [], "GPU: CUDA sees none; kernels for compute capability 8.0, 9.0"),
+        (["90"], [H200], "GPU 0: NVIDIA H200, compute capability 9.0, 132 multiproc.*, 139 GiB; "),
+        (["90"], [{**H200, "runs": False}], "9.0, which do not run on it"),
+    ],
+    ids=["none built", "none seen", "one", "older"],
+)
+def test_gpus(cuda, gpus, line, monkeypatch, capsys):
+    monkeypatch.setattr(native, "build_info", lambda: {"cuda": cuda})
+    monkeypatch.setattr(native, "gpus", lambda: gpus)
+    fastgen.doctor()
+    assert re.search(line, capsys.readouterr().out)
+
+
+def test_gpus_of_this_machine():
+    """Whatever there is, CUDA's answer is read as it is written."""
+    for gpu in native.gpus():
+        assert gpu.keys() == H200.keys() and gpu["multiprocessors"] > 0
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
