@@ -269,6 +269,7 @@ class BuildNative(build_ext):
         core, rest = objects[: len(core)], objects[len(core) :]
         runtime = cuda_runtime(nvcc) if nvcc else []
         self.link_all(builder, core, runtime, rest[: len(glue)], rest[len(glue) :], folder)
+        self.copy_device_code()
         self.write_build_info(builder, version if glue else None, nvcc)
 
     def compile_glue(self, builder, folder, version, more):
@@ -311,6 +312,16 @@ class BuildNative(build_ext):
         path = self.package_folder() / Path(self.get_ext_filename("fastgen.core")).name
         builder.link(path, module, [*needs_core, "-Wl,-rpath,$ORIGIN/lib"])
 
+    def copy_device_code(self):
+        """What NVRTC compiles at run time: the headers of kernels, as they are."""
+        for folder in ("core", "cuda", "kernels"):
+            target = self.package_folder() / "lib/include" / folder
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            for pattern in ("*.h", "*.cuh"):
+                for header in (CSRC / folder).glob(pattern):
+                    shutil.copy(header, target)
+
     def write_build_info(self, builder, tensorflow, nvcc):
         info = {
             "abi": abi_version(),
@@ -328,6 +339,7 @@ class BuildNative(build_ext):
     def get_outputs(self):
         names = ["libfastgen_core.so", "libfastgen_tf.so", "build.json"]
         made = [self.package_folder() / "lib" / name for name in names]
+        made += sorted((self.package_folder() / "lib/include").rglob("*.*"))
         made.append(self.package_folder() / Path(self.get_ext_filename("fastgen.core")).name)
         return [str(path) for path in made if path.exists()]
 

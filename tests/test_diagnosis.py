@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 import tensorflow as tf
 
 import fastgen
-from fastgen import dispatch, layers, native
+from fastgen import dispatch, layers, native, nvrtc
 from fastgen.dispatch import COMPOSITE, FUSED
 from fastgen.losses import BinaryCrossentropy
 from tests.test_dispatch import small_vae
 
 dense = keras.layers.Dense
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize("thing", ["model", dense(2)], ids=["text", "layer"])
@@ -60,6 +62,27 @@ def test_gpus(cuda, gpus, line, monkeypatch, capsys):
     monkeypatch.setattr(native, "gpus", lambda: gpus)
     fastgen.doctor()
     assert re.search(line, capsys.readouterr().out)
+
+
+def kernels_by_device():
+    """README's table: kernel → the devices of its four columns."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("kernels by device")[1]
+    for line in text.split("\n\n")[0].splitlines()[3:]:
+        names, *columns = line.strip("|").split("|")
+        for name in re.findall(r"`(\w+)`", names):
+            yield name, [tuple(re.findall(r"\w+", column)) for column in columns]
+
+
+def test_the_readme_names_the_devices_of_every_kernel():
+    table = dict(kernels_by_device())
+    assert table.keys() == dispatch.KERNELS.keys()
+    by_numba = (ROOT / "fastgen/jit/cuda/__init__.py").read_text(encoding="utf-8")
+    for name, (tensorflow, core, by_nvrtc, numba) in table.items():
+        binding = (ROOT / f"csrc/python/{name}.cc").read_text(encoding="utf-8")
+        assert tensorflow == dispatch.KERNELS[name].devices, name
+        assert core == (("CPU", "GPU") if f"FASTGEN_BOTH({name})" in binding else ("CPU",)), name
+        assert by_nvrtc == (("GPU",) if name in nvrtc.LAUNCHERS else ()), name
+        assert numba == (("GPU",) if f'"{name}"' in by_numba else ()), name
 
 
 def test_gpus_of_this_machine():

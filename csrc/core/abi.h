@@ -3,7 +3,11 @@
 #pragma once
 #include "core/integers.h"
 
+#ifdef __CUDACC_RTC__
+#define FG_API __device__  // NVRTC reads declarations, and takes no function of the host
+#else
 #define FG_API __attribute__((visibility("default")))
+#endif
 // Rises when a function, a type or a number here or in kernels/*.h changes its meaning.
 #define FG_ABI_VERSION 2
 

@@ -17,19 +17,6 @@ int check(const char* op, cudaError_t error) {
 
 namespace {
 
-template <class K>
-__global__ void __launch_bounds__(kBlockLanes)
-    sum_pieces(int64_t rows, int64_t pieces, RowSums<K> sums) {
-  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
-    double sum = 0;
-    for (int64_t i = threadIdx.x; i < pieces; i += kBlockLanes) {
-      sum += sums.of_pieces[row * pieces + i];
-    }
-    sum = sum_of_block(sum);
-    if (threadIdx.x == 0) sums.of_rows[row] = (K)(sum * sums.scale);
-  }
-}
-
 __global__ void probe() {}
 
 }  // namespace

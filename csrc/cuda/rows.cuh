@@ -87,6 +87,20 @@ __device__ __forceinline__ void sum_lines(const Lines& lines, const RowSums<K>& 
   });
 }
 
+// Of the sums of pieces those of rows, always in one order.
+template <class K>
+__global__ void __launch_bounds__(kBlockLanes)
+    sum_pieces(int64_t rows, int64_t pieces, RowSums<K> sums) {
+  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
+    double sum = 0;
+    for (int64_t i = threadIdx.x; i < pieces; i += kBlockLanes) {
+      sum += sums.of_pieces[row * pieces + i];
+    }
+    sum = sum_of_block(sum);
+    if (threadIdx.x == 0) sums.of_rows[row] = (K)(sum * sums.scale);
+  }
+}
+
 // body(row, index) for every pack of a matrix.
 template <bool wide, int n, class Body>
 __device__ __forceinline__ void for_packs_of_rows(const Lines& lines, const Body& body) {

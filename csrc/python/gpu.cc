@@ -1,6 +1,8 @@
 #include "python/gpu.h"
 
 #include <pybind11/stl.h>
+#include <stdlib.h>
+#include <string.h>
 
 namespace fastgen::python {
 namespace {
@@ -34,6 +36,15 @@ Array outline(const char* op, const char* name, const py::object& array) {
 }
 
 }  // namespace
+
+bool by_nvrtc() {
+#ifdef FASTGEN_CUDA
+  const char* const wish = getenv("FASTGEN_NVRTC");
+  return wish && strcmp(wish, "1") == 0;
+#else
+  return true;
+#endif
+}
 
 bool is_on_gpu(py::handle value) {
   if (py::isinstance<py::array>(value)) return false;
@@ -82,10 +93,6 @@ Place::Place(const char* op, std::initializer_list<const Array*> arrays) {
                           (on_gpu_ ? " in NumPy" : " on a GPU"));
   }
   if (!on_gpu_) return;
-#ifndef FASTGEN_CUDA
-  throw py::value_error(std::string(op) + ": this fastgen was built without CUDA. Received: " +
-                        (*arrays.begin())->name + " on a GPU");
-#endif
   const py::object cuda = cupy(op).attr("cuda");
   const int current = py::cast<int>(cuda.attr("Device")().attr("id"));
   for (const Array* array : arrays) {

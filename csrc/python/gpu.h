@@ -2,6 +2,7 @@
 // __cuda_array_interface__. Kernels run on CuPy's current stream.
 #pragma once
 #include <initializer_list>
+#include <type_traits>
 
 #include "python/array.h"
 
@@ -26,21 +27,32 @@ Array input_anywhere(const char* op, const char* name, py::handle value);
 Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
              const Shape& shape, const Place& place);
 
+// Whether CuPy's NVRTC is to compile kernels: if nvcc has not, or FASTGEN_NVRTC=1 says so.
+bool by_nvrtc();
+
+// An argument of a C function as fastgen.nvrtc takes it.
+inline uintptr_t for_nvrtc(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
+Number for_nvrtc(Number value) {
+  return value;
+}
+
 // Runs the kernel of the place, which takes the same after its threads or its stream.
 template <class Cpu, class Gpu, class... Args>
-void run_at(const Place& place, const fg_threads* threads, Cpu cpu, [[maybe_unused]] Gpu gpu,
-            Args... args) {
+void run_at(const Place& place, const fg_threads* threads, const char* kernel, Cpu cpu,
+            [[maybe_unused]] Gpu gpu, Args... args) {
+  if (!place.on_gpu()) return run([&] { return cpu(threads, args...); });
 #ifdef FASTGEN_CUDA
-  if (place.on_gpu()) return run([&] { return gpu(place.stream(), args...); });
+  if (!by_nvrtc()) return run([&] { return gpu(place.stream(), args...); });
 #endif
-  run([&] { return cpu(threads, args...); });
+  py::module_::import("fastgen.nvrtc").attr("launch")(kernel, for_nvrtc(args)...);
 }
 
 }  // namespace fastgen::python
 
-// A kernel's two C functions; the GPU's is not looked at where it is not built.
+// A kernel's name and its two C functions; the GPU's is not looked at where it is not built.
 #ifdef FASTGEN_CUDA
-#define FASTGEN_BOTH(NAME) fg_##NAME, fg_cuda_##NAME
+#define FASTGEN_BOTH(NAME) #NAME, fg_##NAME, fg_cuda_##NAME
 #else
-#define FASTGEN_BOTH(NAME) fg_##NAME, nullptr
+#define FASTGEN_BOTH(NAME) #NAME, fg_##NAME, nullptr
 #endif

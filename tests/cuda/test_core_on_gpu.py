@@ -17,7 +17,7 @@ if not built.get("cuda"):
     pytest.skip("fastgen.core was built without CUDA", allow_module_level=True)
 
 PROLOGUE = """
-import ctypes, sys
+import ctypes, os, sys
 import cupy, numpy as np, pytest
 ctypes.CDLL(sys.argv[1] + "/libfastgen_core.so", ctypes.RTLD_GLOBAL)  # in the place of the other
 from fastgen import core
@@ -46,10 +46,10 @@ def run():
     """Runs code after the prologue; its output."""
     folder = build.tensorflow_device()
 
-    def run(code):
+    def run(code, **environment):
         path = os.pathsep.join([str(build.ROOT / "tests/cuda/stand_in"), str(build.ROOT)])
         command = [sys.executable, "-c", PROLOGUE + code, str(folder)]
-        environment = {**os.environ, "PYTHONPATH": path}
+        environment = {**os.environ, "PYTHONPATH": path, **environment}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -74,6 +74,31 @@ for dtype in ("float64", "float16", "bfloat16"):
     x = core.gaussian_sample_kl(*arrays, (1, 2))[0]
     assert x.dtype == dtype and np.isfinite(x.get().astype("float32")).all()
 """)
+
+
+def test_kernels_that_nvrtc_compiles(run, tmp_path):
+    """With the arguments, structs among them, that the launchers of the .cu files give them."""
+    run(
+        """
+from unittest import mock
+import fastgen.nvrtc
+cases = [("float32", (5, 12)), ("float32", (1, 16384 + 24)), ("float64", (3, 7))]
+for dtype, shape in [*cases, ("float16", (2, 1040)), ("bfloat16", (5, 16))]:
+    arrays = [rng.standard_normal(shape).astype(dtype) for _ in range(3)]
+    d_kl = rng.standard_normal(shape[0]).astype("float64" if dtype == "float64" else "float32")
+    results = []
+    for wish in "01":
+        os.environ["FASTGEN_NVRTC"] = wish
+        a, b, c, d = map(cupy.array, (*arrays, d_kl))
+        with mock.patch("fastgen.nvrtc.launch", wraps=fastgen.nvrtc.launch) as launch:
+            results.append(core.gaussian_sample_kl(a, b, (1, -2)))
+            results[-1] += core.gaussian_sample_kl_grad(a, b, (1, -2), c, d)
+        assert launch.call_count == (2 if wish == "1" else 0)
+    for one, other in zip(*results, strict=True):
+        assert one.get().tobytes() == other.get().tobytes(), (shape, dtype)
+""",
+        FASTGEN_STAND_IN_CACHE=str(tmp_path),
+    )
 
 
 def test_outputs_of_the_caller(run):

@@ -1,9 +1,15 @@
 """What fastgen.core asks of CuPy, over the CPU's memory, for tests where there is no GPU."""
 
 import ctypes
+import hashlib
+import os
+import pathlib
+import subprocess
 
 import ml_dtypes  # noqa: F401, NumPy knows bfloat16 then
 import numpy as np
+
+ON_CPU = pathlib.Path(__file__).resolve().parents[1] / "on_cpu"
 
 
 class _Memory:
@@ -64,6 +70,56 @@ def asarray(x):
 
 def from_dlpack(x):
     return ndarray(np.from_dlpack(x.on_cpu))
+
+
+class RawModule:
+    """Compiles for the CPU what NVRTC would for the GPU; kernels run on tests/cuda/on_cpu."""
+
+    def __init__(self, code, options, name_expressions):
+        names = "".join(f"ENTRY({i}, ({name}))\n" for i, name in enumerate(name_expressions))
+        key = hashlib.sha256(repr((code, names, options)).encode()).hexdigest()[:16]
+        folder = pathlib.Path(os.environ["FASTGEN_STAND_IN_CACHE"]) / key
+        folder.mkdir(parents=True, exist_ok=True)
+        source, library = folder / "code.cc", folder / "code.so"
+        source.write_text(code + ENTRIES + names)
+        sources = [source, ON_CPU / "block.cc"]
+        flags = ["-std=c++17", "-O0", "-fPIC", "-shared", "-Wno-unknown-pragmas"]
+        flags += ["-DFASTGEN_CUDA_ON_CPU", f"-I{ON_CPU.parent}", f"-I{ON_CPU}"]
+        flags += ["-include", "on_cpu/cuda_runtime.h", *(x for x in options if x.startswith("-I"))]
+        command = [os.environ.get("CXX", "g++"), *flags, *map(str, sources), "-o", str(library)]
+        subprocess.run(command, check=True)
+        self._library, self._names = ctypes.CDLL(str(library)), list(name_expressions)
+
+    def get_function(self, name):
+        entry = getattr(self._library, f"entry_{self._names.index(name)}")
+
+        def launch(grid, block, arguments):
+            values = [np.atleast_1d(x) for x in arguments]
+            assert all(x.size == 1 for x in values)
+            places = (ctypes.c_void_p * len(values))(*(x.ctypes.data for x in values))
+            entry(*map(ctypes.c_uint, (*grid, *block)), places)
+
+        return launch
+
+
+# Calls a kernel with arguments as cuLaunchKernel takes them: an address each.
+ENTRIES = """
+#include <utility>
+template <class... Params, size_t... i>
+void call(void (*kernel)(Params...), void** given, std::index_sequence<i...>) {
+  kernel(*static_cast<std::remove_cv_t<Params>*>(given[i])...);
+}
+template <class... Params>
+void run(void (*kernel)(Params...), unsigned grid, unsigned block, void** given) {
+  on_cpu::run_grid(dim3(grid), dim3(block), 0,
+                   [&] { call(kernel, given, std::index_sequence_for<Params...>()); });
+}
+#define ENTRY(i, kernel)                                                        \
+  extern "C" __attribute__((visibility("default"))) void entry_##i(             \
+      unsigned grid, unsigned block, void** given) {                            \
+    run(kernel, grid, block, given);                                            \
+  }
+"""
 
 
 def _at(shape, typestr, data):

@@ -1,0 +1,182 @@
+"""CUDA kernels compiled at run time by CuPy's NVRTC, for libraries that were built without nvcc.
+
+`fastgen.core` calls `launch` where it would call the C function of a kernel, with the arguments of
+that function. Which kernel it is, and how the work is cut, follow csrc/kernels/NAME.cu.
+"""
+
+import ctypes
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgen import native
+
+THREADS = 256  # of a block
+MOST_BLOCKS = 16384
+WIDE_FROM, PIECE = 1025, 16384  # columns: csrc/cuda/rows.h
+
+# The structs that kernels take by value.
+LINES = np.dtype(
+    [*((name, np.int64) for name in ("count", "cols", "pieces", "piece")), ("lanes", np.int32)],
+    align=True,
+)
+ROW_SUMS = np.dtype([("of_rows", np.uint64), ("of_pieces", np.uint64), ("scale", np.float64)])
+PHILOX_STREAM = np.dtype([(name, np.uint32) for name in ("key0", "key1", "counter2", "counter3")])
+
+
+class Storage(NamedTuple):
+    """A dtype as the kernels know it."""
+
+    name: str  # in C++
+    real: str  # what it is computed in
+    size: int  # bytes
+
+
+# By fg_dtype.
+STORAGE = (
+    Storage("float", "float", 4),
+    Storage("double", "double", 8),
+    Storage("fastgen::cuda::bfloat16", "float", 2),
+    Storage("fastgen::cuda::float16", "float", 2),
+)
+
+
+class Cut(NamedTuple):
+    """How a matrix is cut: the template arguments of its kernel, and its lines."""
+
+    template: str
+    lines: dict
+    real: str
+
+    @property
+    def blocks(self):
+        """Of a grid over all lines."""
+        return grid(-(-self.lines["count"] // (THREADS // self.lines["lanes"])))
+
+
+def launch(kernel, *arguments):
+    """Start a kernel on CuPy's current stream.
+
+    Args:
+        kernel: name of a kernel, `"gaussian_sample_kl"`.
+        arguments: those of its C function after the stream; pointers are integers.
+
+    Raises:
+        NotImplementedError: for a kernel that needs nvcc.
+    """
+    if kernel not in LAUNCHERS:
+        raise NotImplementedError(
+            f"{kernel}: on a GPU this kernel needs a fastgen that was built with nvcc. "
+            f"To build one: {native.rebuild_command()}"
+        )
+    LAUNCHERS[kernel](*arguments)
+
+
+def gaussian_sample_kl(dtype, rows, cols, seed, mean, log_var, z, kl):
+    """csrc/kernels/gaussian_sample_kl.cu, forward."""
+    cut = cut_rows(dtype, rows, cols, (mean, log_var, z))
+    with_sums = functools.partial(
+        start,
+        "kernels/gaussian_sample_kl.cuh",
+        f"gaussian_sample_kl_kernel<{cut.template}>",
+        cut.blocks,
+        struct(LINES, cut.lines),
+        philox_stream(seed),
+        *pointers(mean, log_var, z),
+    )
+    sum_rows(cut, rows, kl, 1, with_sums)
+
+
+def gaussian_sample_kl_grad(dtype, rows, cols, seed, mean, log_var, d_z, d_kl, d_mean, d_log_var):
+    """Likewise, its gradients."""
+    cut = cut_rows(dtype, rows, cols, (mean, log_var, d_z, d_mean, d_log_var))
+    start(
+        "kernels/gaussian_sample_kl.cuh",
+        f"gaussian_sample_kl_grad_kernel<{cut.template}>",
+        cut.blocks,
+        struct(LINES, cut.lines),
+        philox_stream(seed),
+        *pointers(mean, log_var, d_z, d_kl, d_mean, d_log_var),
+    )
+
+
+LAUNCHERS = {
+    function.__name__: function for function in (gaussian_sample_kl, gaussian_sample_kl_grad)
+}
+
+
+def cut_rows(dtype, rows, cols, arrays):
+    """lines_of and for_width_of_rows of csrc/cuda/rows.h."""
+    storage, wide = STORAGE[dtype], cols >= WIDE_FROM
+    pack = 16 // storage.size
+    n = pack if cols % pack == 0 and all(array % 16 == 0 for array in arrays) else 1
+    if wide:
+        pieces = -(-cols // PIECE)
+        lines = {"count": rows * pieces, "pieces": pieces, "piece": PIECE, "lanes": THREADS}
+    else:
+        lanes = 1
+        while lanes < 32 and lanes * n < cols:
+            lanes *= 2
+        lines = {"count": rows, "pieces": 1, "piece": cols, "lanes": lanes}
+    template = f"{storage.name}, {n}, {str(wide).lower()}, {storage.real}"
+    return Cut(template, {**lines, "cols": cols}, storage.real)
+
+
+def sum_rows(cut, rows, sums, scale, start_lines):
+    """sum_rows of csrc/cuda/rows.h: `start_lines(sums)` starts the kernel that sums lines."""
+    import cupy
+
+    in_pieces = cut.lines["pieces"] > 1
+    pieces = cupy.empty((cut.lines["count"] if in_pieces else 0,), "float64")
+    given = {"of_rows": sums, "of_pieces": pieces.data.ptr, "scale": scale}
+    start_lines(struct(ROW_SUMS, given))
+    if in_pieces:
+        sizes = np.int64(rows), np.int64(cut.lines["pieces"])
+        name = f"sum_pieces<{cut.real}>"
+        start("cuda/rows.cuh", name, grid(rows), *sizes, struct(ROW_SUMS, given))
+
+
+def grid(blocks):
+    """grid_of of csrc/cuda/launch.h."""
+    return min(blocks, MOST_BLOCKS)
+
+
+def start(header, name, blocks, *arguments):
+    """Start a kernel of a header; nothing if it has no blocks."""
+    if blocks:
+        compiled(header, name)((blocks,), (THREADS,), arguments)
+
+
+@functools.cache
+def compiled(header, name):
+    """A kernel by the name of its instance; CuPy keeps what it compiled on the disk."""
+    import cupy
+
+    name = f"fastgen::cuda::{name}"
+    code, options = program(header)
+    module = cupy.RawModule(code=code, options=options, name_expressions=[name])
+    return module.get_function(name)
+
+
+def program(header):
+    """What NVRTC is given for the kernels of a header: code and options."""
+    include = native.library_folder() / "include"
+    return f'#include "{header}"\n', ("--std=c++17", f"-I{include}")
+
+
+def struct(dtype, values):
+    """A struct as CuPy passes it by value."""
+    return np.array([tuple(values[name] for name in dtype.names)], dtype)
+
+
+def pointers(*addresses):
+    """Addresses as kernels take them."""
+    return [np.uint64(address) for address in addresses]
+
+
+def philox_stream(seed):
+    """philox_stream of csrc/core/philox.h; seed: the address of its two words."""
+    key, out = (ctypes.c_uint32 * 2)(0x3EC8F720, 0x02461E29), (ctypes.c_uint32 * 4)()
+    native.core_library().fg_philox(ctypes.c_void_p(seed), key, out)
+    return np.array([tuple(out)], PHILOX_STREAM)

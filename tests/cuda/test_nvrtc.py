@@ -1,0 +1,90 @@
+"""NVRTC compiles every kernel that fastgen.nvrtc starts; no GPU and no CuPy is needed for that."""
+
+import ctypes
+import ctypes.util
+import importlib.util
+import itertools
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastgen import native, nvrtc
+
+SIZES = [(3, 16), (3, 7), (2, 1040), (1, 2 * nvrtc.PIECE + 3)]
+POINTERS = {"whole": 1 << 20, "odd": (1 << 20) + 8}
+
+
+def find_nvrtc():
+    """The library of the nvidia-cuda-nvrtc wheel, or of the system."""
+    spec = importlib.util.find_spec("nvidia")
+    for folder in spec.submodule_search_locations if spec else ():
+        for path in sorted(Path(folder).glob("*/lib/libnvrtc.so.*")):
+            return str(path)
+    return ctypes.util.find_library("nvrtc")
+
+
+@pytest.fixture(scope="module")
+def library():
+    path = find_nvrtc()
+    if path is None:
+        pytest.skip("there is no libnvrtc: pip install nvidia-cuda-nvrtc")
+    return ctypes.CDLL(path)
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """(header, name) of every kernel that launchers start for some size, dtype and alignment."""
+    found = set()
+    monkeypatch.setattr(nvrtc, "start", lambda header, name, *rest: found.add((header, name)))
+    memory = types.SimpleNamespace(data=types.SimpleNamespace(ptr=1 << 20))
+    stand_in = types.SimpleNamespace(empty=lambda shape, dtype: memory)
+    monkeypatch.setitem(sys.modules, "cupy", stand_in)
+    seed = np.array([1, 2], np.int64)
+    counts = {"gaussian_sample_kl": 4, "gaussian_sample_kl_grad": 6}
+    assert counts.keys() == nvrtc.LAUNCHERS.keys()
+    for name, dtype, size, pointer in itertools.product(counts, range(4), SIZES, POINTERS.values()):
+        nvrtc.launch(name, dtype, *size, seed.ctypes.data, *[pointer] * counts[name])
+    return found
+
+
+def compile_program(library, code, options, name):
+    """NVRTC's log if it fails, else its PTX; as cupy.RawModule calls it."""
+    program = ctypes.c_void_p()
+    library.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"code.cu", 0, None, None)
+    library.nvrtcAddNameExpression(program, name.encode())
+    texts = (ctypes.c_char_p * len(options))(*(x.encode() for x in options))
+    failed = library.nvrtcCompileProgram(program, len(options), texts)
+    size, kind = ctypes.c_size_t(), "ProgramLog" if failed else "PTX"
+    getattr(library, f"nvrtcGet{kind}Size")(program, ctypes.byref(size))
+    text = ctypes.create_string_buffer(size.value)
+    getattr(library, f"nvrtcGet{kind}")(program, text)
+    library.nvrtcDestroyProgram(ctypes.byref(program))
+    return bool(failed), text.value.decode()
+
+
+@pytest.mark.parametrize("architecture", ["compute_80", "compute_90"])
+def test_every_kernel_compiles(library, kernels, architecture):
+    include = native.library_folder() / "include"
+    assert include.is_dir(), "the build copies the device code there"
+    assert len(kernels) > 20
+    for header, name in sorted(kernels):
+        code, options = nvrtc.program(header)
+        failed, text = compile_program(
+            library, code, [*options, f"-arch={architecture}"], f"fastgen::cuda::{name}"
+        )
+        assert not failed, f"{name}: {text}"
+        assert ".entry" in text
+
+
+def test_a_wrong_name_is_an_error(library):
+    code, options = nvrtc.program("cuda/rows.cuh")
+    failed, text = compile_program(library, code, options, "fastgen::cuda::no_such_kernel")
+    assert failed and "no_such_kernel" in text
+
+
+def test_a_kernel_that_needs_nvcc():
+    with pytest.raises(NotImplementedError, match="gan_step: on a GPU this kernel needs a fastgen"):
+        nvrtc.launch("gan_step")
