@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = (".py", ".cc", ".h", ".cu")
+SOURCES = (".py", ".cc", ".h", ".cu", ".cuh")
 
 # A room may import from those before it, and from itself.
 ROOMS = """
     cache native
-    core data dispatch interrupt
+    core data dispatch nvrtc interrupt
     ops
     jit
     diagnosis
