@@ -16,8 +16,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 NATIVE := $(shell find csrc tests/native tests/cuda -regex '.*\.\(h\|cc\|cuh?\)' 2>/dev/null)
 # Arguments for pytest or the demo: make test ARGS="-k gaussian_kl", make demo ARGS="--epochs 5".
 ARGS ?=
-# Each test process imports TensorFlow: seconds and half a gigabyte.
-WORKERS ?= -n auto --maxprocesses 4
+# Each test process imports TensorFlow: seconds and half a gigabyte. Its tests are neighbours, which
+# share what their module makes, until it takes some of another's.
+WORKERS ?= -n auto --maxprocesses 4 --dist worksteal
 
 help:
 	@echo "make demo       train the VAE and the GAN of the book, of stock Keras and ours"

@@ -11,6 +11,8 @@ import hypothesis
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# NumPy computes references: its threads would wait, spinning, for cores that other tests use.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Kernels that Numba compiles, for all processes of a run and for the next.
 os.environ["FASTGEN_CACHE"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache/kernels")
 # Shared cores: a slow example says nothing.
@@ -24,9 +26,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_finish():
-    """What imports made lives to the end: collections need not visit it."""
+    """What imports made lives to the end: collections need not visit it, nor come after each 700.
+
+    Traces make millions of objects: collections would take a tenth to a fifth of a run.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(params=["fused", "composite"])

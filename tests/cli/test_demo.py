@@ -70,7 +70,7 @@ def test_without_tensorflow(invoke, assert_one_line, monkeypatch):
     assert_one_line(invoke("demo"), "pip install 'fastgen[cpu]'")
 
 
-@pytest.mark.parametrize("seconds", [0, 1.5])
+@pytest.mark.parametrize("seconds", [0, pytest.param(1.5, marks=pytest.mark.slow)])
 def test_interrupt(start_python, tmp_path, seconds):
     """One real Ctrl-C, while the models are built or traced, and in the middle of the training."""
     np.savez(tmp_path / "images.npz", x=IMAGES)

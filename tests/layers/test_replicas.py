@@ -76,9 +76,5 @@ np.testing.assert_allclose(logs["loss"], np.mean(penalties) / 2, rtol=LOGGED)
 """
 
 
-def test_replicas_draw_apart(run_python):
-    run_python(SETUP + DRAWS)
-
-
-def test_kl_is_that_of_the_whole_batch_and_sparsity_that_of_each_replica(run_python):
-    run_python(SETUP + TRAINING + SPARSITY)
+def test_replicas_draw_apart_and_kl_is_that_of_the_whole_batch(run_python):
+    run_python(SETUP + TRAINING + SPARSITY + DRAWS)

@@ -130,33 +130,48 @@ def test_inside_control_flow(path):
         assert_close(one, other, tf.float32, 3)
 
 
+@functools.partial(tf.function, autograph=False)
+def jacobians(function, inputs, use_pfor=True):
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        outputs = [tf.identity(out) for out in function(*inputs)]
+    return [
+        tape.jacobian(out, x, experimental_use_pfor=use_pfor, unconnected_gradients="zero")
+        for out in outputs
+        for x in inputs
+    ]
+
+
+@functools.cache
+def exact_jacobians(name):
+    """In float64, of the inputs that `make` gives."""
+    op = OPS[name]
+    return jacobians(op.exact(tf.float64), op.make(op.small, tf.float64))
+
+
 @each_op
-@pytest.mark.parametrize("use_pfor", [True, False])
+@pytest.mark.parametrize(
+    ("path", "use_pfor"),
+    [("fused", True), ("fused", False), ("composite", True)],
+    indirect=["path"],
+)
 def test_jacobian(path, name, use_pfor):
     op = OPS[name]
-    inputs = op.make(op.small, tf.float64)
-
-    @tf.function
-    def jacobians(function, *inputs):
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(inputs)
-            outputs = [tf.identity(out) for out in function(*inputs)]
-        return [
-            tape.jacobian(out, x, experimental_use_pfor=use_pfor, unconnected_gradients="zero")
-            for out in outputs
-            for x in inputs
-        ]
-
-    actual = jacobians(op.run, *inputs)
-    for one, other in zip(actual, jacobians(op.exact(tf.float64), *inputs), strict=True):
+    actual = jacobians(op.run, op.make(op.small, tf.float64), use_pfor)
+    for one, other in zip(actual, exact_jacobians(name), strict=True):
         assert_close(one, other, tf.float64)
 
 
 @each_op
 @pytest.mark.parametrize(
-    ("dtype", "stacked"),
-    [(tf.float64, "all"), (tf.float64, 0), (tf.float64, 1), (tf.float16, "all")],
+    ("path", "dtype", "stacked"),
+    [
+        *(("fused", tf.float64, stacked) for stacked in ("all", 0, 1)),
+        ("fused", tf.float16, "all"),
+        *(("composite", tf.float64, stacked) for stacked in ("all", 0)),
+    ],
     ids=lambda value: getattr(value, "name", value),
+    indirect=["path"],
 )
 def test_vectorized_map(path, name, dtype, stacked):
     op = OPS[name]
