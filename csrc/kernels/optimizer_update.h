@@ -71,6 +71,7 @@ struct OptimizerScalars {
   T learning_rate, momentum, epsilon;
   T rho, m_rate, v_rate;        // rho; 1 - beta_1; 1 - beta_2 or 1 - rho
   T m_scale, g_scale, v_scale;  // Nadam: of momentum, gradient and velocity
+  T u, next_u;                  // Nadam: momenta of this step and of the next
 };
 
 // V: T or a vector of it. Roots and quotients are the caller's.

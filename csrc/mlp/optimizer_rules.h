@@ -3,7 +3,7 @@
 #pragma once
 #include "core/newton.h"
 #include "core/tile.h"
-#include "kernels/optimizer_update.h"
+#include "mlp/optimizer_scalars.h"
 
 namespace fastgen {
 namespace FASTGEN_TARGET {
@@ -11,88 +11,10 @@ namespace FASTGEN_TARGET {
 // An estimate of a root and of a quotient beside some ten operations, and the bytes.
 constexpr int64_t kUpdateCycles = 3 * kElementCycles;
 
-FG_INLINE float power(float x, float y) { return __builtin_powf(x, y); }
-FG_INLINE double power(double x, double y) { return __builtin_pow(x, y); }
-FG_INLINE float root(float x) { return __builtin_sqrtf(x); }
-FG_INLINE double root(double x) { return __builtin_sqrt(x); }
-
-// What Keras casts to the tensor's dtype has been a float32 before; what it multiplies with has not.
 template <class T>
-FG_INLINE T cast(double x) {
-  return (T)(float)x;
-}
-
-inline int check_optimizer(const char* op, const fg_optimizer& o) {
-  if (o.rule < FG_SGD || o.rule > FG_NADAM) {
-    return fail(FG_INVALID_ARGUMENT,
-                "%s: rule must be FG_SGD, FG_RMSPROP, FG_ADAM or FG_NADAM. Received: %d", op,
-                o.rule);
-  }
-  const bool real = o.u_product_dtype == FG_FLOAT32 || o.u_product_dtype == FG_FLOAT64;
-  if (o.rule == FG_NADAM && !(o.u_product && real)) {
-    return fail(FG_INVALID_ARGUMENT, "%s: Nadam needs a u_product, float32 or float64", op);
-  }
-  return FG_OK;
-}
-
-// What a step reads and writes of tensor i; slots: if it is `stepped`.
-inline int check_state(const char* op, const fg_optimizer& o, int64_t i,
-                       const fg_optimizer_tensor& x, bool stepped) {
-  if ((x.dtype != FG_FLOAT32 && x.dtype != FG_FLOAT64) || x.size < 0) {
-    return fail(FG_INVALID_ARGUMENT,
-                "%s: tensor %lld must be float32 or float64, of size 0 or more. Received: dtype "
-                "code %d, size %lld",
-                op, (long long)i, (int)x.dtype, (long long)x.size);
-  }
-  const bool needed[3] = {o.rule != FG_SGD, o.rule == FG_ADAM || o.rule == FG_NADAM,
-                          o.variation && (o.rule == FG_RMSPROP || o.rule == FG_ADAM)};
-  // Adam's velocity is its second slot, RMSprop's momentum, which it may do without, is too.
-  for (int j = 0; j < 3; ++j) {
-    if (stepped && needed[j] && !x.slots[j]) {
-      return fail(FG_INVALID_ARGUMENT, "%s: tensor %lld has no slot %d", op, (long long)i, j);
-    }
-  }
-  if (o.accumulation_steps > 1 && !x.accumulator) {
-    return fail(FG_INVALID_ARGUMENT, "%s: tensor %lld has no accumulator", op, (long long)i);
-  }
-  return FG_OK;
-}
-
-// The factor by which Nadam's momentum warms up.
-template <class T>
-FG_INLINE T warm_up(T decay, T step) {
-  return 1 - (T)0.5 * power(decay, step);
-}
-
-// Every product and difference is rounded where Keras rounds it.
-template <class T>
-FG_INLINE OptimizerScalars<T> scalars(const fg_optimizer& o, int64_t updates, double u_product) {
-  OptimizerScalars<T> s = {};
-  const T beta_1 = cast<T>(o.momentum), beta_2 = cast<T>(o.rho), step = (T)(updates + 1);
-  s.learning_rate = (T)o.learning_rate;
-  s.momentum = o.rule == FG_SGD ? cast<T>(o.momentum) : (T)o.momentum;
-  s.epsilon = (T)o.epsilon;
-  s.rho = (T)o.rho;
-  s.m_rate = (T)(1 - o.momentum);
-  s.v_rate = (T)(1 - o.rho);
-  if (o.rule == FG_ADAM) {
-    s.learning_rate = s.learning_rate * root(1 - power(beta_2, step)) / (1 - power(beta_1, step));
-  } else if (o.rule == FG_NADAM) {
-    const T decay = cast<T>(0.96), u = beta_1 * warm_up(decay, step);
-    const T next_u = beta_1 * warm_up(decay, (T)(updates + 2)), product = (T)u_product;
-    s.m_rate = 1 - beta_1;
-    s.v_rate = 1 - beta_2;
-    s.m_scale = next_u / (1 - product * next_u);
-    s.g_scale = (1 - u) / (1 - product);
-    s.v_scale = 1 / (1 - power(beta_2, step));
-  }
-  return s;
-}
-
-template <class T>
-FG_INLINE double next_u_product(const fg_optimizer& o, int64_t updates, bool update) {
+FG_INLINE double advance_u_product(const fg_optimizer& o, int64_t updates, bool update) {
   T u = get((const T*)o.u_product, 0);
-  if (update) u = u * (T)o.momentum * warm_up((T)0.96, (T)(updates + 1));
+  if (update) u = next_u_product(o, updates, u);
   put((T*)o.u_product, 0, u);
   return u;
 }
@@ -100,8 +22,8 @@ FG_INLINE double next_u_product(const fg_optimizer& o, int64_t updates, bool upd
 // Nadam's product of momenta after this step, which is written; 1 for other rules.
 FG_INLINE double updated_u_product(const fg_optimizer& o, int64_t updates, bool update) {
   if (o.rule != FG_NADAM) return 1;
-  return o.u_product_dtype == FG_FLOAT64 ? next_u_product<double>(o, updates, update)
-                                         : next_u_product<float>(o, updates, update);
+  return o.u_product_dtype == FG_FLOAT64 ? advance_u_product<double>(o, updates, update)
+                                         : advance_u_product<float>(o, updates, update);
 }
 
 // The arrays of a tensor from an element on; those that it does not have are NULL.
