@@ -55,18 +55,15 @@ FG_INLINE void update_tile(const Plan& plan, const Piece& piece, int64_t first, 
 }
 
 static void run(const fg_threads* threads, const fg_optimizer& o, const Gradients& gradients) {
-  const int64_t steps = o.accumulation_steps > 1 ? o.accumulation_steps : 1;
-  const int64_t updates = o.iterations / steps;  // calls that accumulate are no updates
-  Plan plan = {gradients, updates == 0, false, {}, {}};
-  plan.gradients.update = (o.iterations + 1) % steps == 0;
-  const int64_t frequency = o.ema_overwrite_frequency;
-  plan.overwrite = frequency > 0 && (updates + 1) % frequency == 0;
-  if (plan.gradients.update && (o.clip == FG_CLIP_NORM || o.clip == FG_CLIP_GLOBAL_NORM)) {
+  const CallPhase phase = phase_of(o);
+  Plan plan = {gradients, phase.updates == 0, phase.overwrite, {}, {}};
+  plan.gradients.update = phase.update;
+  if (phase.update && (o.clip == FG_CLIP_NORM || o.clip == FG_CLIP_GLOBAL_NORM)) {
     find_norms(threads, &plan.gradients);
   }
-  const double u_product = updated_u_product(o, updates, plan.gradients.update);
-  plan.f32 = scalars<float>(o, updates, u_product);
-  plan.f64 = scalars<double>(o, updates, u_product);
+  const double u_product = updated_u_product(o, phase.updates, phase.update);
+  plan.f32 = scalars<float>(o, phase.updates, u_product);
+  plan.f64 = scalars<double>(o, phase.updates, u_product);
   for_pieces(threads, plan.gradients, kUpdateCycles,
              [&](const Piece& piece, const fg_optimizer_tensor&, auto number) {
                for_tiles_of(piece, [&](int64_t first, int64_t size) {

@@ -58,6 +58,13 @@ typedef struct fg_optimizer_tensor {
 FG_API int fg_optimizer_update(const fg_threads* threads, const fg_optimizer* optimizer,
                                int64_t count, const fg_optimizer_tensor* tensors, int* applied);
 
+// The same on a CUDA stream, in builds with CUDA: the structs on the host, read before the call
+// returns; what they point to, *applied, which may be NULL, and *u_product on the device. Whether a
+// step applies is decided there: nothing waits for it. Numbers below the smallest normal one are
+// kept.
+FG_API int fg_cuda_optimizer_update(void* stream, const fg_optimizer* optimizer, int64_t count,
+                                    const fg_optimizer_tensor* tensors, int* applied);
+
 #ifdef __cplusplus
 }
 

@@ -22,6 +22,18 @@ FG_MATH float root(float x) { return __builtin_sqrtf(x); }
 FG_MATH double root(double x) { return __builtin_sqrt(x); }
 #endif
 
+// What a call does, by how many there were before it: those that accumulate are no updates.
+struct CallPhase {
+  int64_t updates;  // before this call
+  bool update, overwrite;
+};
+FG_MATH CallPhase phase_of(const fg_optimizer& o) {
+  const int64_t steps = o.accumulation_steps > 1 ? o.accumulation_steps : 1;
+  const int64_t updates = o.iterations / steps, frequency = o.ema_overwrite_frequency;
+  return {updates, (o.iterations + 1) % steps == 0,
+          frequency > 0 && (updates + 1) % frequency == 0};
+}
+
 // What Keras casts to the tensor's dtype has been a float32 before; what it multiplies with has not.
 template <class T>
 FG_MATH T cast(double x) {
