@@ -22,6 +22,15 @@ FG_API int fg_gaussian_sample_grad(const fg_threads* threads, fg_dtype dtype, in
                                    const int64_t seed[2], const void* log_var, const void* d_z,
                                    void* d_log_var);
 
+// The same on a CUDA stream, in builds with CUDA: arrays on its device, of their elements' alignment;
+// seed on the host, read before the call returns.
+FG_API int fg_cuda_gaussian_sample(void* stream, fg_dtype dtype, int64_t size,
+                                   const int64_t seed[2], const void* mean, const void* log_var,
+                                   void* z);
+FG_API int fg_cuda_gaussian_sample_grad(void* stream, fg_dtype dtype, int64_t size,
+                                        const int64_t seed[2], const void* log_var, const void* d_z,
+                                        void* d_log_var);
+
 #ifdef __cplusplus
 }
 
