@@ -13,14 +13,25 @@ struct Lines {
   int64_t pieces, piece;  // of a row; the columns of one
   int lanes;              // a power of two up to 32, or kBlockLanes
 
-  __device__ int64_t row(int64_t line) const { return pieces == 1 ? line : line / pieces; }
-  __device__ int64_t begin(int64_t line) const { return pieces == 1 ? 0 : line % pieces * piece; }
+  // Of lines that are whole rows unless they are wide.
+  template <bool wide>
+  __device__ int64_t row(int64_t line) const {
+    return wide && pieces > 1 ? line / pieces : line;
+  }
+  template <bool wide>
+  __device__ int64_t begin(int64_t line) const {
+    return wide && pieces > 1 ? line % pieces * piece : 0;
+  }
+  template <bool wide>
   __device__ int64_t end(int64_t line) const {
-    const int64_t last = begin(line) + piece;
-    return last < cols ? last : cols;
+    const int64_t last = begin<wide>(line) + piece;
+    return wide && last < cols ? last : cols;
   }
 };
 constexpr int kBlockLanes = 256;  // as many as a block has threads
+// Blocks that a multiprocessor is to hold, for kernels where the compiler would spill to make room for
+// one more.
+constexpr int kBlocksHeld = 3;
 
 // body(row, begin, end, lane) for each line of this thread.
 template <bool wide, class Body>
@@ -66,11 +77,11 @@ template <bool wide, int n, class K, class Term>
 __device__ __forceinline__ void sum_lines(const Lines& lines, const RowSums<K>& sums,
                                           const Term& term) {
   for_lines<wide>(lines, [&](int64_t line, int lane) {
-    const int64_t row = lines.row(line), last = lines.end(line);
+    const int64_t row = lines.row<wide>(line), last = lines.end<wide>(line);
     const int step = n * (wide ? kBlockLanes : lines.lanes);
     if constexpr (wide) {
       double sum = 0;
-      for (int64_t i = lines.begin(line) + n * lane; i < last; i += step) {
+      for (int64_t i = lines.begin<wide>(line) + n * lane; i < last; i += step) {
         sum += term(row, row * lines.cols + i);
       }
       sum = sum_of_block(sum);
@@ -78,7 +89,7 @@ __device__ __forceinline__ void sum_lines(const Lines& lines, const RowSums<K>& 
       if (lane == 0 && lines.pieces == 1) sums.of_rows[line] = (K)(sum * sums.scale);
     } else {
       K sum = 0;
-      for (int64_t i = lines.begin(line) + n * lane; i < last; i += step) {
+      for (int64_t i = lines.begin<wide>(line) + n * lane; i < last; i += step) {
         sum += term(row, row * lines.cols + i);
       }
       sum = sum_of_lanes(sum, lines.lanes);
@@ -105,9 +116,9 @@ __global__ void __launch_bounds__(kBlockLanes)
 template <bool wide, int n, class Body>
 __device__ __forceinline__ void for_packs_of_rows(const Lines& lines, const Body& body) {
   for_lines<wide>(lines, [&](int64_t line, int lane) {
-    const int64_t row = lines.row(line), last = lines.end(line);
+    const int64_t row = lines.row<wide>(line), last = lines.end<wide>(line);
     const int step = n * (wide ? kBlockLanes : lines.lanes);
-    for (int64_t i = lines.begin(line) + n * lane; i < last; i += step) {
+    for (int64_t i = lines.begin<wide>(line) + n * lane; i < last; i += step) {
       body(row, row * lines.cols + i);
     }
   });

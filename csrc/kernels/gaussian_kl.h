@@ -25,6 +25,13 @@ FG_API int fg_gaussian_kl_grad(const fg_threads* threads, fg_dtype dtype, int64_
                                int64_t cols, const void* mean, const void* log_var,
                                const void* d_kl, void* d_mean, void* d_log_var);
 
+// The same on a CUDA stream, in builds with CUDA: arrays on its device, of their elements' alignment.
+FG_API int fg_cuda_gaussian_kl(void* stream, fg_dtype dtype, int64_t rows, int64_t cols,
+                               const void* mean, const void* log_var, void* kl);
+FG_API int fg_cuda_gaussian_kl_grad(void* stream, fg_dtype dtype, int64_t rows, int64_t cols,
+                                    const void* mean, const void* log_var, const void* d_kl,
+                                    void* d_mean, void* d_log_var);
+
 #ifdef __cplusplus
 }
 

@@ -263,9 +263,8 @@ __device__ __forceinline__ void average_pack(const UpdatePlan<T>& plan, const Te
   store(mean, of.average + i);
 }
 
-// Four blocks a multiprocessor: left to itself, the compiler spills for a fifth.
 template <class T, class Rule>
-__global__ void __launch_bounds__(kBlockLanes, 4)
+__global__ void __launch_bounds__(kBlockLanes, kBlocksHeld)
     update_tensors(const __grid_constant__ TensorTable<T> table, UpdatePlan<T> plan) {
   if (plan.decision && !plan.decision->apply) return;
   const TensorArrays<T>& of = table.of_block();
