@@ -61,6 +61,24 @@ __device__ __forceinline__ void load(const T* from, typename Compute<T>::type (&
   }
 }
 
+// n bytes as numbers, at an address that n, at most 8, divides.
+template <int n, class Real>
+__device__ __forceinline__ void load_bytes(const uint8_t* from, Real (&to)[n]) {
+  uint64_t bytes = 0;
+  if constexpr (n == 1) {
+    bytes = *from;
+  } else if constexpr (n == 2) {
+    bytes = *reinterpret_cast<const uint16_t*>(from);
+  } else if constexpr (n == 4) {
+    bytes = *reinterpret_cast<const uint32_t*>(from);
+  } else {
+    static_assert(n == 8, "a word of as many bytes");
+    bytes = *reinterpret_cast<const uint64_t*>(from);
+  }
+#pragma unroll
+  for (int i = 0; i < n; ++i) to[i] = (Real)(uint32_t)(bytes >> 8 * i & 0xff);
+}
+
 template <int n, class T>
 __device__ __forceinline__ void store(const typename Compute<T>::type (&from)[n], T* to) {
   if constexpr (n == 1) {

@@ -35,6 +35,19 @@ FG_API int fg_sigmoid_cross_entropy_from_slope_grad(const fg_threads* threads, f
                                                     int64_t rows, int64_t cols, const void* slope,
                                                     const void* d_loss, void* d_logits);
 
+// The same on a CUDA stream, in builds with CUDA: arrays on its device, of their elements' alignment.
+FG_API int fg_cuda_sigmoid_cross_entropy(void* stream, fg_dtype dtype, fg_dtype targets_dtype,
+                                         int64_t rows, int64_t cols, const void* targets,
+                                         const void* logits, double label_smoothing, void* loss,
+                                         void* slope);
+FG_API int fg_cuda_sigmoid_cross_entropy_grad(void* stream, fg_dtype dtype, fg_dtype targets_dtype,
+                                              int64_t rows, int64_t cols, const void* targets,
+                                              const void* logits, double label_smoothing,
+                                              const void* d_loss, void* d_logits);
+FG_API int fg_cuda_sigmoid_cross_entropy_from_slope_grad(void* stream, fg_dtype dtype, int64_t rows,
+                                                         int64_t cols, const void* slope,
+                                                         const void* d_loss, void* d_logits);
+
 #ifdef __cplusplus
 }
 

@@ -1,0 +1,80 @@
+// The kernels of sigmoid_cross_entropy.cu, for nvcc and for NVRTC.
+#pragma once
+#include "cuda/logistic.cuh"
+#include "cuda/rows.cuh"
+#include "cuda/storage.cuh"
+
+namespace fastgen {
+namespace cuda {
+
+// targets[index] (1 - s) + s / 2, by scale and shift.
+template <class U, class Real>
+struct SmoothTargets {
+  const U* base;
+  Real scale, shift;
+
+  template <int n>
+  __device__ __forceinline__ void load_pack(int64_t index, Real (&y)[n]) const {
+    if constexpr (sizeof(U) == 1) {
+      load_bytes(base + index, y);
+    } else {
+      load(base + index, y);
+    }
+#pragma unroll
+    for (int i = 0; i < n; ++i) y[i] = y[i] * scale + shift;
+  }
+};
+
+// slope: or NULL. share: 1 / cols.
+template <class T, class U, int n, bool wide, class K>
+__global__ void __launch_bounds__(kBlockLanes)
+    sigmoid_cross_entropy_kernel(Lines lines, SmoothTargets<U, K> targets, const T* logits, K share,
+                                 T* slope, RowSums<K> loss) {
+  sum_lines<wide, n>(lines, loss, [&](int64_t, int64_t index) {
+    K logit[n], y[n], slope_i[n], sum = 0;
+    load(logits + index, logit);
+    targets.load_pack(index, y);
+#pragma unroll
+    for (int i = 0; i < n; ++i) {
+      const K e = exp_of_minus_abs(logit[i]);
+      if (slope) slope_i[i] = cross_entropy_slope(logit[i], y[i], e) * share;
+      sum += cross_entropy_of(logit[i], y[i], e);
+    }
+    if (slope) store(slope_i, slope + index);
+    return sum;
+  });
+}
+
+template <class T, class U, int n, bool wide, class K>
+__global__ void __launch_bounds__(kBlockLanes, kBlocksHeld)
+    sigmoid_cross_entropy_grad_kernel(Lines lines, SmoothTargets<U, K> targets, const T* logits,
+                                      K share, const K* d_loss, T* d_logits) {
+  for_packs_of_rows<wide, n>(lines, [&](int64_t row, int64_t index) {
+    K logit[n], y[n];
+    load(logits + index, logit);
+    targets.load_pack(index, y);
+    const K upstream = d_loss[row];
+#pragma unroll
+    for (int i = 0; i < n; ++i) {
+      const K e = exp_of_minus_abs(logit[i]);
+      logit[i] = cross_entropy_slope(logit[i], y[i], e) * share * upstream;
+    }
+    store(logit, d_logits + index);
+  });
+}
+
+template <class T, int n, bool wide, class K>
+__global__ void __launch_bounds__(kBlockLanes)
+    scale_rows_kernel(Lines lines, const T* slope, const K* d_loss, T* d_logits) {
+  for_packs_of_rows<wide, n>(lines, [&](int64_t row, int64_t index) {
+    K x[n];
+    load(slope + index, x);
+    const K upstream = d_loss[row];
+#pragma unroll
+    for (int i = 0; i < n; ++i) x[i] *= upstream;
+    store(x, d_logits + index);
+  });
+}
+
+}  // namespace cuda
+}  // namespace fastgen
