@@ -33,6 +33,15 @@ FG_API int fg_sparsity_grad(const fg_threads* threads, fg_dtype dtype, int64_t r
                             const double* activity, const void* d_penalty, const double* d_activity,
                             const void* d_passed, void* d_activations);
 
+// The same on a CUDA stream, in builds with CUDA: arrays on its device, of their elements' alignment.
+FG_API int fg_cuda_sparsity(void* stream, fg_dtype dtype, int64_t rows, int64_t cols, int kind,
+                            double target, const void* activations, void* penalty,
+                            double* activity);
+FG_API int fg_cuda_sparsity_grad(void* stream, fg_dtype dtype, int64_t rows, int64_t cols, int kind,
+                                 double target, const void* activations, const double* activity,
+                                 const void* d_penalty, const double* d_activity,
+                                 const void* d_passed, void* d_activations);
+
 #ifdef __cplusplus
 }
 
@@ -47,6 +56,12 @@ template <class V>
 FG_MATH V sparsity_kl_term(V log_q, V log_1_q, double target, double negative_entropy) {
   return negative_entropy - target * log_q - (1 - target) * log_1_q;
 }
+// V: a float, a double or a vector of either: value with the sign of x; 0 at x = 0, and NaN stays.
+template <class V>
+FG_MATH V with_sign(V value, V x) {
+  return x > 0.0f ? value : (x < 0.0f ? -value : x * value);
+}
+
 FG_MATH double sparsity_slope(int kind, double q, double target) {
   if (kind == FG_SPARSITY_L1) return 1;
   if (kind == FG_SPARSITY_MSE) return 2 * (q - target);
@@ -69,12 +84,6 @@ template <class V>
 FG_INLINE V magnitude(V x) {
   typedef typename Lanes<V>::Uint Uint;
   return (V)((Uint)x & ((typename Lanes<V>::Bits) - 1 >> 1));
-}
-
-// value with the sign of x; 0 at x = 0, and NaN stays.
-template <class V>
-FG_INLINE V with_sign(V value, V x) {
-  return x > 0.0f ? value : (x < 0.0f ? -value : x * value);
 }
 
 FG_INLINE F64 sparsity_kl_terms(F64 q, double target, double negative_entropy) {
