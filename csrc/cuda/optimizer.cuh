@@ -56,8 +56,9 @@ __device__ __forceinline__ T clipped_by_value(T x, T at) {
   return x < -at ? -at : x > at ? at : x;
 }
 
-// body(OptimizerRule<...>{}), by the optimizer and by whether its tensors have a slot of momentum:
-// the first one of SGD, the second one of RMSprop.
+#ifndef __CUDACC_RTC__
+// On the host: body(OptimizerRule<...>{}), by the optimizer and by whether its tensors have a slot of
+// momentum: the first one of SGD, the second one of RMSprop.
 template <class Body>
 int for_rule(const fg_optimizer& o, bool momentum, const Body& body) {
   const bool variation = o.variation != 0;
@@ -85,6 +86,7 @@ int for_rule(const fg_optimizer& o, bool momentum, const Body& body) {
 inline bool has_momentum(const fg_optimizer& o, const fg_optimizer_tensor& tensor) {
   return (o.rule == FG_SGD && tensor.slots[0]) || (o.rule == FG_RMSPROP && tensor.slots[1]);
 }
+#endif
 
 }  // namespace cuda
 }  // namespace fastgen
