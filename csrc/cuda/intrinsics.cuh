@@ -21,6 +21,20 @@ __device__ __forceinline__ uint16_t half_of_float(float x) {
   return bits;
 }
 
+// To 1 ULP, where it is not subnormal.
+__device__ __forceinline__ float reciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ __forceinline__ double reciprocal(double x) { return 1 / x; }
+
+// The block's memory that the launch asked for, of 16 bytes' alignment.
+__device__ __forceinline__ char* dynamic_shared() {
+  extern __shared__ uint4 dynamic_shared_memory[];
+  return reinterpret_cast<char*>(dynamic_shared_memory);
+}
+
 }  // namespace cuda
 }  // namespace fastgen
 #endif

@@ -15,6 +15,7 @@
 #pragma once
 #include "core/abi.h"
 #include "core/activation.h"
+#include "cuda/precision.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,6 +29,15 @@ FG_API int fg_dense_grad(const fg_threads* threads, fg_dtype dtype, int64_t rows
                          int64_t units, fg_activation activation, const void* x, const void* kernel,
                          const void* saved, const void* d_y, void* d_x, void* d_kernel,
                          void* d_bias);
+
+// The same on a CUDA stream, in builds with CUDA: arrays on its device, of their elements' alignment.
+FG_API int fg_cuda_dense(void* stream, fg_dtype dtype, int64_t rows, int64_t inputs, int64_t units,
+                         fg_activation activation, fg_cuda_precision precision, const void* x,
+                         const void* kernel, const void* bias, void* y, void* z);
+FG_API int fg_cuda_dense_grad(void* stream, fg_dtype dtype, int64_t rows, int64_t inputs,
+                              int64_t units, fg_activation activation, fg_cuda_precision precision,
+                              const void* x, const void* kernel, const void* saved, const void* d_y,
+                              void* d_x, void* d_kernel, void* d_bias);
 
 #ifdef __cplusplus
 }

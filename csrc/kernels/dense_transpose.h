@@ -15,6 +15,7 @@
 #pragma once
 #include "core/abi.h"
 #include "core/activation.h"
+#include "cuda/precision.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +30,23 @@ FG_API int fg_dense_transpose_grad(const fg_threads* threads, fg_dtype dtype, in
                                    int64_t inputs, int64_t units, fg_activation activation,
                                    const void* x, const void* kernel, const void* saved,
                                    const void* d_y, void* d_x, void* d_kernel, void* d_bias);
+
+// The same on a CUDA stream, in builds with CUDA: arrays on its device, of their elements' alignment.
+FG_API int fg_cuda_dense_transpose(void* stream, fg_dtype dtype, int64_t rows, int64_t inputs,
+                                   int64_t units, fg_activation activation,
+                                   fg_cuda_precision precision, const void* x, const void* kernel,
+                                   const void* bias, void* y, void* z);
+FG_API int fg_cuda_dense_transpose_grad(void* stream, fg_dtype dtype, int64_t rows, int64_t inputs,
+                                        int64_t units, fg_activation activation,
+                                        fg_cuda_precision precision, const void* x,
+                                        const void* kernel, const void* saved, const void* d_y,
+                                        void* d_x, void* d_kernel, void* d_bias);
+
+// loss = sigmoid_cross_entropy(targets, x kernel^T + bias), and its slope
+FG_API int fg_cuda_dense_transpose_cross_entropy(
+    void* stream, fg_dtype dtype, fg_dtype targets_dtype, int64_t rows, int64_t inputs,
+    int64_t units, fg_cuda_precision precision, const void* x, const void* kernel, const void* bias,
+    const void* targets, double label_smoothing, void* loss, void* slope);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <vector>
@@ -18,11 +19,18 @@ namespace {
 
 constexpr size_t kStack = 96 << 10;
 
+struct Copy {
+  void* to;
+  const void* from;
+  int bytes;
+};
+
 struct Fiber {
   ucontext_t context;
   std::unique_ptr<char[]> stack{new char[kStack]};
   dim3 index;
   bool done, waiting;
+  std::deque<std::vector<Copy>> copies;  // by group, the last one open
 };
 
 // Threads that wait for each other: all of a block, or some lanes of a warp.
@@ -50,6 +58,7 @@ void enter() {
 void prepare(Fiber* fiber, unsigned i) {
   fiber->index = dim3(i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y);
   fiber->done = fiber->waiting = false;
+  fiber->copies.assign(1, {});
   getcontext(&fiber->context);
   fiber->context.uc_stack.ss_sp = fiber->stack.get();
   fiber->context.uc_stack.ss_size = kStack;
@@ -131,6 +140,22 @@ void wait_for_lanes(unsigned mask) {
   const int lanes = threads - warp * 32 < 32 ? threads - warp * 32 : 32;
   barrier.expected = __builtin_popcount(lanes == 32 ? mask : mask & ((1u << lanes) - 1));
   wait(&barrier);
+}
+
+void copy_later(void* to, const void* from, int bytes) {
+  if (bytes < 0 || bytes > 16) give_up("a copy is not of 0 to 16 bytes");
+  if ((uintptr_t)to % 16 || (uintptr_t)from % 16) give_up("a copy is not aligned");
+  fibers[current]->copies.back().push_back({to, from, bytes});
+}
+void commit_copies() { fibers[current]->copies.emplace_back(); }
+void wait_for_copies(int groups) {
+  auto& copies = fibers[current]->copies;
+  for (; (int)copies.size() > groups + 1; copies.pop_front()) {
+    for (const Copy& copy : copies.front()) {
+      memcpy(copy.to, copy.from, copy.bytes);
+      memset((char*)copy.to + copy.bytes, 0, 16 - copy.bytes);
+    }
+  }
 }
 
 uint64_t& slot(int lane) { return slots[current / 32 * 32 + lane]; }

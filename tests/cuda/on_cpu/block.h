@@ -27,6 +27,12 @@ void wait_for_lanes(unsigned mask);
 uint64_t& slot(int lane);
 int lane();
 
+// The running thread's copies of `bytes`, followed by zeros up to 16: made when it waits until at most
+// `groups` of the groups it has closed are left.
+void copy_later(void* to, const void* from, int bytes);
+void commit_copies();
+void wait_for_copies(int groups);
+
 // The block's dynamic shared memory, of exactly the bytes asked for.
 void* dynamic_shared();
 

@@ -24,6 +24,10 @@ struct alignas(16) uint4 {
   unsigned x, y, z, w;
 };
 
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+
 typedef enum {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
@@ -86,9 +90,10 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, Kernel) {
   return cudaSuccess;
 }
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
+constexpr int kSharedMemory = 227 << 10;  // that a block can have
 template <class Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel, cudaFuncAttribute, int) {
-  return cudaSuccess;
+cudaError_t cudaFuncSetAttribute(Kernel, cudaFuncAttribute, int bytes) {
+  return bytes <= kSharedMemory ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 struct cudaLaunchConfig_t {

@@ -7,6 +7,9 @@ namespace cuda {
 
 inline float float_of_half(uint16_t bits) { return (float)on_cpu_bits<_Float16>(bits); }
 inline uint16_t half_of_float(float x) { return on_cpu_bits<uint16_t>((_Float16)x); }
+inline float reciprocal(float x) { return 1 / x; }
+inline double reciprocal(double x) { return 1 / x; }
+inline char* dynamic_shared() { return static_cast<char*>(on_cpu::dynamic_shared()); }
 
 }  // namespace cuda
 }  // namespace fastgen

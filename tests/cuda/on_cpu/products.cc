@@ -1,0 +1,79 @@
+// What tests of cuda/mma.cuh and cuda/tensor_product.cuh call: their pieces on their own, where the
+// library's functions would take sizes that are too large for the CPU to get there.
+#include "cuda/product.cuh"
+#include "cuda/product.h"
+
+namespace {
+
+using namespace fastgen;
+using namespace fastgen::cuda;
+
+template <class T>
+__global__ void multiply_fragments(const uint32_t* a, const uint32_t* b, float* sums) {
+  const int lane = threadIdx.x;
+  float sum[4];
+  uint32_t of_a[4], of_b[2];
+  memcpy(sum, sums + 4 * lane, sizeof sum);
+  memcpy(of_a, a + 4 * lane, sizeof of_a);
+  memcpy(of_b, b + 2 * lane, sizeof of_b);
+  mma(T{}, sum, of_a, of_b);
+  memcpy(sums + 4 * lane, sum, sizeof sum);
+}
+
+// Copies of 16 bytes by each thread; reads what its left neighbour has, after `groups` are waited for.
+template <int groups>
+__global__ void copy_past(const uint4* from, int bytes, uint4* to) {
+  uint4* const shared = reinterpret_cast<uint4*>(dynamic_shared());
+  copy_async(shared + threadIdx.x, from + threadIdx.x, bytes);
+  commit_copies();
+  commit_copies();
+  wait_for_copies<groups>();
+  __syncthreads();
+  to[threadIdx.x] = shared[(threadIdx.x + blockDim.x - 1) % blockDim.x];
+}
+
+}  // namespace
+
+extern "C" {
+
+// The fragments of 32 lanes, as mma.cuh numbers them.
+FG_API int on_cpu_mma(void* stream, int64_t dtype, const void* a, const void* b, void* sums) {
+  return for_dtype("mma", (fg_dtype)dtype, [&](auto storage) -> int {
+    typedef decltype(storage) T;
+    if constexpr (sizeof(T) > 4) {
+      return FG_INVALID_ARGUMENT;
+    } else {
+      return launch("mma", stream, 1, 32, 0, multiply_fragments<T>, (const uint32_t*)a,
+                    (const uint32_t*)b, (float*)sums);
+    }
+  });
+}
+
+FG_API int on_cpu_copy(void* stream, int64_t bytes, int64_t waits, const void* from, void* to) {
+  return launch("copy", stream, 1, 64, 64 * 16, waits ? copy_past<0> : copy_past<2>,
+                (const uint4*)from, (int)bytes, (uint4*)to);
+}
+
+// out = a b^T with a [rows, depth], or its transpose where across, and b likewise.
+FG_API int on_cpu_tensor_product(void* stream, int64_t dtype, int64_t rows, int64_t cols,
+                                 int64_t depth, int64_t a_across, int64_t b_across, int64_t threads,
+                                 int64_t slice_cols, int64_t resident, int64_t sharing,
+                                 const void* a, const void* b, void* out) {
+  return for_dtype("product", (fg_dtype)dtype, [&](auto storage) -> int {
+    typedef decltype(storage) T;
+    if constexpr (sizeof(T) > 4) {
+      return FG_INVALID_ARGUMENT;
+    } else {
+      const int64_t slices = pieces_of(cols, slice_cols), row_tiles = pieces_of(rows, threads);
+      const Tiling tiling = {rows, cols, row_tiles, slices, 1, depth, (int)slice_cols, resident != 0};
+      const int64_t panels = resident ? pieces_of(depth, kPanelDepth<T>) : kStages;
+      const IntoMemory<T> epilogue = {(T*)out, rows, cols, false};
+      return launch("product", stream, (unsigned)(slices * sharing), (unsigned)threads,
+                    shared_of((int)threads, (int)slice_cols, panels),
+                    tensor_product_kernel<T, IntoMemory<T>>,
+                    operand((const T*)a, rows, depth, a_across != 0),
+                    operand((const T*)b, cols, depth, b_across != 0), tiling, epilogue);
+    }
+  });
+}
+}
