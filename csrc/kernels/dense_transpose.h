@@ -6,6 +6,8 @@
 //   at each 256 (float64: 128) of depth.
 // Error: of z, d_x, d_kernel and d_bias u (n + 2) sum |a b| over n terms, u = 2^-24 or 2^-53 (d_bias
 //   adds up rows of d_z: b = 1); of act 4 u (1 + |z|) more; plus half an ulp of the storage dtype.
+//   Products on a GPU, with FG_CUDA_TF32: 2^-10 sum |a b| + 2 u (n + 2) sum |a b|; of 16 bits
+//   2 u (n + 2) sum |a b|, of a d_z that is rounded to the storage dtype unless act is linear.
 // Edges: NaN and inf propagate; any alignment; 0 rows: d_kernel and d_bias 0; 0 inputs: z = bias.
 // Bytes: forward 4 (rows inputs + inputs units + rows units) in float32, backward d_z twice more. Up to
 //   512 rows x is copied, transposed; from there on both operands of a product are packed first
@@ -32,6 +34,9 @@ FG_API int fg_dense_transpose_grad(const fg_threads* threads, fg_dtype dtype, in
                                    const void* d_y, void* d_x, void* d_kernel, void* d_bias);
 
 // The same on a CUDA stream, in builds with CUDA: arrays on its device, of their elements' alignment.
+// precision is that of float32; 16 bits always take tensor cores (sm_80 and later). Bits depend on
+// the sizes and the operands' alignment alone, except where cuBLASLt multiplies (cuda/cublaslt.h;
+// FASTGEN_CUBLAS=0 forbids it): there on its version and the GPU, and act takes a z as it is stored.
 FG_API int fg_cuda_dense_transpose(void* stream, fg_dtype dtype, int64_t rows, int64_t inputs,
                                    int64_t units, fg_activation activation,
                                    fg_cuda_precision precision, const void* x, const void* kernel,
@@ -42,7 +47,10 @@ FG_API int fg_cuda_dense_transpose_grad(void* stream, fg_dtype dtype, int64_t ro
                                         const void* kernel, const void* saved, const void* d_y,
                                         void* d_x, void* d_kernel, void* d_bias);
 
-// loss = sigmoid_cross_entropy(targets, x kernel^T + bias), and its slope
+// Loss and slope of kernels/sigmoid_cross_entropy.h, of logits = x kernel^T + bias that are never in
+// memory. targets, slope [rows, units], loss [rows]; dtypes as there; slope may be NULL or targets of
+// its dtype. Error: that of z, times (1 + |y|) in loss, / (4 cols) in slope, and what is stated
+// there. Bytes: 4 (rows inputs + inputs units + 2 rows units) in float32.
 FG_API int fg_cuda_dense_transpose_cross_entropy(
     void* stream, fg_dtype dtype, fg_dtype targets_dtype, int64_t rows, int64_t inputs,
     int64_t units, fg_cuda_precision precision, const void* x, const void* kernel, const void* bias,
