@@ -28,6 +28,7 @@ static inline int fg_needs_input(fg_activation activation) {
 }
 
 #ifdef FASTGEN_TARGET
-#include "core/activation_functions.h"
 #include "core/logistic.h"
+// What they are written in comes first.
+#include "core/activation_functions.h"
 #endif

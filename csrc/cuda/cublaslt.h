@@ -25,11 +25,10 @@ template <class T>
 bool prefers_cublas(const Multiplication& x) {
   if (x.rows == 0 || x.cols == 0 || x.depth == 0 || cublas_wish() == 0) return false;
   if (cublas_wish() == 1) return true;
-  if (!cublas_is_at_hand()) return false;
   const bool tensor_cores = sizeof(T) == 2 || x.precision == FG_CUDA_TF32;
   const int64_t least_depth = !x.activated ? 128 : tensor_cores ? 768 : 256;
   return x.depth >= least_depth && x.rows >= 256 && x.cols >= 64 &&
-         (double)x.rows * (double)x.cols * (double)x.depth >= 1 << 30;
+         (double)x.rows * (double)x.cols * (double)x.depth >= 1 << 30 && cublas_is_at_hand();
 }
 
 // A row-major [rows, cols] and where its lines are.

@@ -76,3 +76,13 @@ def tensorflow_device():
         for name in ("libfastgen_tf.so", "build.json"):
             shutil.copy(ROOT / "fastgen/lib" / name, lib)
         return lib.resolve()
+
+
+def cublaslt():
+    """The folder of a libcublasLt.so.13 that multiplies on the CPU."""
+    with builder() as (script, made):
+        folder = "cuda-on-cpu/cublaslt"
+        objects = [made.compile(ON_CPU / "cublaslt/library.cc", folder, [])]
+        library = script["OBJECTS"] / folder / "libcublasLt.so.13"
+        made.link(library, script["results"](objects), [])
+        return library.parent.resolve()

@@ -73,7 +73,9 @@ def slope_of(name, z):
     return {
         "linear": lambda: np.ones_like(z),
         "relu": lambda: (z > 0) * np.longdouble(1),
-        "selu": lambda: np.where(z < 0, y + 1.0507009873554805 * 1.6732632423543772, 1.0507009873554805),
+        "selu": lambda: np.where(
+            z < 0, y + 1.0507009873554805 * 1.6732632423543772, 1.0507009873554805
+        ),
         "elu": lambda: np.where(z < 0, y + 1, 1),
         "gelu_tanh": lambda: gate + z * 2 * gate * (1 - gate) * outer,
         "leaky_relu": lambda: np.where(z > 0, 1, float(np.float32(0.2))),

@@ -7,7 +7,15 @@ from tests.core.cases import assert_same_bits, assert_within, draw, numpy_dtype,
 from tests.core.dense_layer import ACTIVATIONS, activation_of
 from tests.core.reference import wide
 from tests.cuda.cases import CODES, shifted
-from tests.cuda.dense_layer import STRICT, TF32, WAYS, WITH_INPUT, CudaLayer, relative_error, slope_of
+from tests.cuda.dense_layer import (
+    STRICT,
+    TF32,
+    WAYS,
+    WITH_INPUT,
+    CudaLayer,
+    relative_error,
+    slope_of,
+)
 from tests.cuda.memory import KernelError
 
 layers = pytest.mark.parametrize("name", ["dense", "dense_transpose"])
@@ -36,7 +44,9 @@ def assert_gradients(layer, x, kernel, found, d_z, more=0.0):
     size, ones = np.abs(np.asarray(d_z, "float64")), np.ones((1, len(x)))
     spread = np.full_like(size, more * size.max(initial=0))
     w, v = (np.abs(a) for a in wide(layer.flat(kernel), x))
-    assert_within(found[0], d_x, layer.bounds(dtype, d_z, layer.flat(kernel).T) + spread @ w.T + TINY, dtype)
+    assert_within(
+        found[0], d_x, layer.bounds(dtype, d_z, layer.flat(kernel).T) + spread @ w.T + TINY, dtype
+    )
     weights = layer.bounds(dtype, np.asarray(x).T, d_z) + v.T @ spread
     assert_within(found[1], d_kernel, layer.flat(weights) + TINY, dtype)
     exact = unit(dtype) * (len(x) + 2) * size.sum(0) + (ones @ spread)[0]
@@ -46,7 +56,9 @@ def assert_gradients(layer, x, kernel, found, d_z, more=0.0):
 @layers
 def test_header_states_what_is_asserted_here(name):
     text = stated(f"kernels/{name}.h", "Error")
-    assert "on a GPU, with FG_CUDA_TF32" in text and "2^-10 sum |a b| + 2 u (n + 2) sum |a b|" in text
+    assert (
+        "on a GPU, with FG_CUDA_TF32" in text and "2^-10 sum |a b| + 2 u (n + 2) sum |a b|" in text
+    )
 
 
 @layers
@@ -102,7 +114,9 @@ def test_gradients_of_an_activation(call, name, dtype, precision):
 @layers
 @ways
 def test_arrays_that_16_bytes_do_not_divide(call, name, dtype, precision):
-    aligned, moved = (CudaLayer(call, name, precision, place) for place in (np.ascontiguousarray, shifted))
+    aligned, moved = (
+        CudaLayer(call, name, precision, place) for place in (np.ascontiguousarray, shifted)
+    )
     x, kernel, bias, d_y = aligned.make(dtype, 33, 32, 48)
     y, z = aligned.forward(x, kernel, bias, "gelu_tanh", with_z=True)
     for one, other in zip((y, z), moved.forward(x, kernel, bias, "gelu_tanh", True), strict=True):

@@ -69,16 +69,22 @@ def test_copies_arrive_when_they_are_waited_for(call):
 
 @tensor_dtypes
 @pytest.mark.parametrize("across", [(0, 0), (0, 1), (1, 1)], ids=["NT", "NN", "TN"])
-@pytest.mark.parametrize(("threads", "resident", "sharing"), [(128, 1, 2), (256, 1, 1), (128, 0, 2)])
+@pytest.mark.parametrize(
+    ("threads", "resident", "sharing"), [(128, 1, 2), (256, 1, 1), (128, 0, 2)]
+)
 def test_blocks_of_many_tiles(call, dtype, across, threads, resident, sharing):
     """Copies run ahead over the ends of depth and of rows, in a ring or beside what stays."""
     rows, cols, depth = 3 * threads + 5, 70, 136
     a, b = draw(dtype, (rows, depth), (cols, depth))
-    laid = [np.ascontiguousarray(x.T if turned else x) for x, turned in zip((a, b), across, strict=True)]
+    laid = [
+        np.ascontiguousarray(x.T if turned else x) for x, turned in zip((a, b), across, strict=True)
+    ]
     tiling = threads, 64, resident, sharing
     for place in (np.ascontiguousarray, shifted):
         arrays = *map(place, laid), Out(poisoned((rows, cols), dtype))
-        got = call("on_cpu_tensor_product", CODES[dtype], rows, cols, depth, *across, *tiling, *arrays)
+        got = call(
+            "on_cpu_tensor_product", CODES[dtype], rows, cols, depth, *across, *tiling, *arrays
+        )
         exact = np.matmul(*wide(a, b.T))
         error = np.linalg.norm(np.asarray(got, "float64") - exact) / np.linalg.norm(exact)
         assert error < {"float32": 1e-3, "bfloat16": 1e-2, "float16": 1e-3}[dtype]

@@ -65,7 +65,8 @@ FG_API int on_cpu_tensor_product(void* stream, int64_t dtype, int64_t rows, int6
       return FG_INVALID_ARGUMENT;
     } else {
       const int64_t slices = pieces_of(cols, slice_cols), row_tiles = pieces_of(rows, threads);
-      const Tiling tiling = {rows, cols, row_tiles, slices, 1, depth, (int)slice_cols, resident != 0};
+      const Tiling tiling = {rows, cols,  row_tiles,       slices,
+                             1,    depth, (int)slice_cols, resident != 0};
       const int64_t panels = resident ? pieces_of(depth, kPanelDepth<T>) : kStages;
       const IntoMemory<T> epilogue = {(T*)out, rows, cols, false};
       return launch("product", stream, (unsigned)(slices * sharing), (unsigned)threads,
