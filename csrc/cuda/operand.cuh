@@ -90,12 +90,12 @@ struct PanelReader {
   __device__ __forceinline__ void start_read(char* panel, int64_t k) {
     if (x.reading == Reading::along) {
       for (int i = threadIdx.x; i < lines * kSlots; i += blockDim.x) copy(panel, k, i);
-    } else if ((int)threadIdx.x < lines) {
+    } else if (quad() * 4 < lines) {
       read_patch(x, first + quad() * 4, k + slot() * kPack<T>, end, &patch);
     }
   }
   __device__ __forceinline__ void finish_read(char* panel) const {
-    if (x.reading == Reading::along || (int)threadIdx.x >= lines) return;
+    if (x.reading == Reading::along || quad() * 4 >= lines) return;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       uint4 words;
@@ -115,9 +115,9 @@ struct PanelReader {
   }
 
  private:
-  // The patch of a thread, of `lines` of them: neighbouring threads take neighbouring lines.
-  __device__ __forceinline__ int quad() const { return (int)threadIdx.x % (lines / 4); }
-  __device__ __forceinline__ int slot() const { return (int)threadIdx.x / (lines / 4); }
+  // The patch of a thread: a warp's are neighbours, four warps take the slots of 128 lines.
+  __device__ __forceinline__ int quad() const { return threadIdx.x % 32 + threadIdx.x / 128 * 32; }
+  __device__ __forceinline__ int slot() const { return threadIdx.x / 32 % kSlots; }
 
   __device__ __forceinline__ void copy(char* panel, int64_t k, int i) const {
     const int64_t line = first + i / kSlots, at = k + i % kSlots * kPack<T>;

@@ -1,4 +1,4 @@
-"""What the tests of dense and dense_transpose on CUDA share: calls, inputs, and the errors stated."""
+"""What the tests of dense and dense_transpose on CUDA share: calls, inputs, errors stated."""
 
 import numpy as np
 

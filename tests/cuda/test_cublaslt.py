@@ -1,4 +1,4 @@
-"""Products by cuBLASLt, found at run time: here by one that multiplies on the CPU (on_cpu/cublaslt)."""
+"""Products by cuBLASLt, found at run time: here one that multiplies on the CPU."""
 
 import ctypes
 

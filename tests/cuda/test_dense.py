@@ -1,4 +1,4 @@
-"""dense and dense_transpose on CUDA: error, edges, refusals; test_dense_transpose.py has its own."""
+"""dense and dense_transpose on CUDA: error, edges, refusals."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_activations_err_as_stated(call, dtype, activation):
 def test_gradients_of_an_activation(call, name, dtype, precision):
     layer = CudaLayer(call, name, precision)
     x, kernel, bias, d_y = layer.make(dtype, 20, 19, 24)
-    y, z = layer.forward(x, kernel, bias, "silu", with_z=True)
+    _, z = layer.forward(x, kernel, bias, "silu", with_z=True)
     found = layer.backward(x, kernel, z, d_y, "silu")
     d_z = np.asarray(slope_of("silu", z) * wide(d_y)[0], "float64")
     step = {"float16": 2.0**-11, "bfloat16": 2.0**-8}.get(dtype, 0)  # d_z is rounded
@@ -212,7 +212,7 @@ def test_kernel_layouts_agree(call):
 
 
 def test_strict_sums_are_cut(call):
-    """A running sum of 4,096 ones beside 2^12 would lose what comes after; cut at 256, it does not."""
+    """One running sum of 4,096 numbers above 0 would lose more than twice as much."""
     layer = CudaLayer(call, "dense_transpose")
     (x,) = draw("float32", (2, 4096))
     kernel = np.abs(draw("float32", (3, 4096))[0])
