@@ -41,7 +41,7 @@ int forward(const DenseSizes& s, void* stream, fg_activation activation,
       forward_by_cublas(s, stream, activation, precision, x, kernel, bias, y, z);
   if (attempt.tried) return attempt.code;
   return for_width<T>(s.units, {bias, y, z}, [&](auto n) {
-    const ActivatedLayer<T> epilogue = {bias, y, z, s.units, activation, n > 1 || kPack<T> == 1};
+    const ActivatedLayer<T> epilogue = {bias, y, z, s.units, activation, n > 1};
     return for_product<T>(s.op, stream, precision, s.rows, s.units, s.inputs, false,
                           [&](const Tiling& tiling, const auto& run) {
                             return run(rows_of(x, s.rows, s.inputs), s.of_units(kernel), tiling,
