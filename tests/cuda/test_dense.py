@@ -211,6 +211,20 @@ def test_kernel_layouts_agree(call):
         assert_same_bits(ours, theirs)
 
 
+@layers
+def test_tf32_rounds_to_nearest(call, name):
+    """Factors have 11 bits: either is rounded, ties away from 0, wherever it is read from."""
+    layer = CudaLayer(call, name, TF32)
+    rng = np.random.default_rng(0)
+    numbers = rng.standard_normal((40, 1)).astype("float32")
+    bits = numbers.view(np.uint32) + np.uint32(0x1000)
+    exact = (bits & ~np.uint32(0x1FFF)).view(np.float32)
+    one = np.ones((1, 1), "float32")
+    flat = numbers if layer.transposed else numbers.T.copy()
+    np.testing.assert_array_equal(layer.forward(one, flat, None), exact.T)
+    np.testing.assert_array_equal(layer.forward(numbers, one, None), exact)
+
+
 def test_strict_sums_are_cut(call):
     """One running sum of 4,096 numbers above 0 would lose more than twice as much."""
     layer = CudaLayer(call, "dense_transpose")
