@@ -51,10 +51,10 @@ __device__ __forceinline__ void load_four(const T* from, T (&to)[4]) {
 template <class T>
 __device__ __forceinline__ void read_patch(const Operand<T>& x, int64_t line, int64_t k,
                                            int64_t end, Patch<T>* patch) {
+  const T* from = x.data + line * x.line_step + k * x.step;
 #pragma unroll
   for (int j = 0; j < kPack<T>; ++j) {
     T four[4] = {};
-    const T* const from = x.data + line * x.line_step + (k + j) * x.step;
     if (k + j < end) {
       if (x.reading == Reading::across && line + 4 <= x.lines) {
         load_four(from, four);
@@ -67,6 +67,7 @@ __device__ __forceinline__ void read_patch(const Operand<T>& x, int64_t line, in
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) patch->of_line[i][j] = four[i];
+    from += x.step;
   }
 }
 
@@ -90,12 +91,12 @@ struct PanelReader {
   __device__ __forceinline__ void start_read(char* panel, int64_t k) {
     if (x.reading == Reading::along) {
       for (int i = threadIdx.x; i < lines * kSlots; i += blockDim.x) copy(panel, k, i);
-    } else if (quad() * 4 < lines) {
+    } else if ((int)threadIdx.x < lines) {
       read_patch(x, first + quad() * 4, k + slot() * kPack<T>, end, &patch);
     }
   }
   __device__ __forceinline__ void finish_read(char* panel) const {
-    if (x.reading == Reading::along || quad() * 4 >= lines) return;
+    if (x.reading == Reading::along || (int)threadIdx.x >= lines) return;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       uint4 words;
@@ -115,9 +116,10 @@ struct PanelReader {
   }
 
  private:
-  // The patch of a thread: a warp's are neighbours, four warps take the slots of 128 lines.
-  __device__ __forceinline__ int quad() const { return threadIdx.x % 32 + threadIdx.x / 128 * 32; }
-  __device__ __forceinline__ int slot() const { return threadIdx.x / 32 % kSlots; }
+  // The patch of a thread, of `lines` of them: neighbouring threads take neighbouring lines. (Shifts in
+  // place of the divisions cost registers that there are not.)
+  __device__ __forceinline__ int quad() const { return (int)threadIdx.x % (lines / 4); }
+  __device__ __forceinline__ int slot() const { return (int)threadIdx.x / (lines / 4); }
 
   __device__ __forceinline__ void copy(char* panel, int64_t k, int i) const {
     const int64_t line = first + i / kSlots, at = k + i % kSlots * kPack<T>;
