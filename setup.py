@@ -1,4 +1,4 @@
-"""Builds libfastgen_core, libfastgen_tf and the Python module fastgen.core.
+"""Builds libfastgen_core, libfastgen_tf, libfastgen_xla and the Python module fastgen.core.
 
     python setup.py build_ext --inplace [-j JOBS]
 
@@ -52,6 +52,8 @@ WITH_CUDA = ["-DFASTGEN_CUDA"]
 
 # What the headers of TensorFlow's wheels must be compiled with: tf.sysconfig.get_compile_flags().
 TENSORFLOW = ["-D_GLIBCXX_USE_CXX11_ABI=1", "-DEIGEN_MAX_ALIGN_BYTES=64"]
+# What the headers of XLA's compiler include, of all that lies beside them in the wheels.
+XLA = ["external/highwayhash", "external/farmhash_archive/src"]
 # pybind11's headers take a compiler 8 s, a file of bindings another one: so many share a run. And
 # they only check arguments, which -O3 does not make faster: 11 s in place of 16.
 BINDINGS_AT_ONCE = 12
@@ -259,16 +261,19 @@ class BuildNative(build_ext):
         nvcc = find_cuda()
         with_cuda = WITH_CUDA if nvcc else []
         # The slowest first: TensorFlow's headers take most of the time.
+        xla = self.compile_xla(builder, folder, version) if folder else []
         glue = self.compile_glue(builder, folder, version, with_cuda) if folder else []
         module = self.compile_module(builder, with_cuda)
         core = core_objects(builder)
         if nvcc:
             made_by = cuda_version(nvcc)
             core += [builder.compile_cuda(source, nvcc, made_by) for source in cuda_sources()]
-        objects = results([*core, *glue, *module])
+        objects = results([*core, *glue, *module, *xla])
         core, rest = objects[: len(core)], objects[len(core) :]
         runtime = cuda_runtime(nvcc) if nvcc else []
-        self.link_all(builder, core, runtime, rest[: len(glue)], rest[len(glue) :], folder)
+        module = rest[len(glue) : len(rest) - len(xla)]
+        self.link_all(builder, core, runtime, rest[: len(glue)], module, folder)
+        self.link_xla(builder, rest[len(rest) - len(xla) :], folder)
         self.copy_device_code()
         self.write_build_info(builder, version if glue else None, nvcc)
 
@@ -276,6 +281,15 @@ class BuildNative(build_ext):
         flags = [*TENSORFLOW, *more, "-isystem", str(folder / "include")]
         # -isystem headers are not in the depfile; the version stands for them.
         return [builder.compile(s, "tensorflow", flags, version) for s in sources("tensorflow")]
+
+    def compile_xla(self, builder, folder, version):
+        headers = [folder / "include" / path for path in ("", *XLA)]
+        library = folder / "libtensorflow_cc.so.2"
+        if not all(path.exists() for path in (*headers, library)):
+            print("fastgen: this TensorFlow does not show its XLA, which will run stock ops")
+            return []
+        flags = [*TENSORFLOW, *(flag for path in headers for flag in ("-isystem", str(path)))]
+        return [builder.compile(s, "xla", flags, version) for s in sources("xla")]
 
     def compile_module(self, builder, more):
         import pybind11
@@ -322,6 +336,16 @@ class BuildNative(build_ext):
                 for header in (CSRC / folder).glob(pattern):
                     shutil.copy(header, target)
 
+    def link_xla(self, builder, objects, tensorflow):
+        lib = self.package_folder() / "lib"
+        if not objects:
+            (lib / "libfastgen_xla.so").unlink(missing_ok=True)
+            return
+        libraries = [f"-l:libtensorflow_{part}.so.2" for part in ("framework", "cc")]
+        flags = [f"-L{lib}", "-lfastgen_core", f"-L{tensorflow}", *libraries]
+        flags += ["-Wl,-z,defs", "-Wl,-rpath,$ORIGIN"]
+        builder.link(lib / "libfastgen_xla.so", objects, flags)
+
     def write_build_info(self, builder, tensorflow, nvcc):
         info = {
             "abi": abi_version(),
@@ -337,7 +361,7 @@ class BuildNative(build_ext):
         return Path("fastgen") if self.inplace else Path(self.build_lib) / "fastgen"
 
     def get_outputs(self):
-        names = ["libfastgen_core.so", "libfastgen_tf.so", "build.json"]
+        names = [*(f"libfastgen_{part}.so" for part in ("core", "tf", "xla")), "build.json"]
         made = [self.package_folder() / "lib" / name for name in names]
         made += sorted((self.package_folder() / "lib/include").rglob("*.*"))
         made.append(self.package_folder() / Path(self.get_ext_filename("fastgen.core")).name)

@@ -130,7 +130,7 @@ def _model_rows(model):
         size = None if kernel is None else (_batch(part), math.prod(kernel.shape))
         ops = getattr(part, "fused_ops", ())
         for row in (_row(head, op, dtype, device, xla, size) for op in ops):
-            if row["path"] == dispatch.FUSED:
+            if row["path"] in dispatch.BY_KERNEL:
                 row.update(paths.get(id(part), {}))
                 row["why"] += getattr(part, "beside_kernel", "")
             rows.append(row)

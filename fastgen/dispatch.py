@@ -1,4 +1,4 @@
-"""Which path an op takes, fused or composite, and why.
+"""Which path an op takes, fused, custom call (the same kernel inside XLA) or composite, and why.
 
 Every public op decides when it is called, that is at trace time inside a `tf.function`.
 `decide` is the whole rule; the rest of this file asks TensorFlow for the situation.
@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from fastgen import native
 
-FUSED, COMPOSITE, REFUSED = "fused", "composite", "refused"
+FUSED, CUSTOM_CALL, COMPOSITE, REFUSED = "fused", "custom call", "composite", "refused"
+BY_KERNEL = (FUSED, CUSTOM_CALL)
 BACKENDS = ("auto", FUSED, COMPOSITE)
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 BOTH = ("CPU", "GPU")
@@ -25,7 +26,7 @@ class Kernel(NamedTuple):
     """What a fused op can do; its gradient op, if it has one, can do the same.
 
     In the dtypes of `slower`, and below `least` rows and weights of a matrix, stock ops are faster,
-    and are taken unless FASTGEN_BACKEND=fused.
+    and are taken unless FASTGEN_BACKEND=fused. XLA can call it on the devices of `custom_call`.
     """
 
     dtypes: tuple = FLOATS
@@ -34,6 +35,7 @@ class Kernel(NamedTuple):
     slower: tuple = ()
     least: tuple = (0, 0)
     op: str | None = None  # that runs it, where several kernels share one
+    custom_call: tuple = ()
 
 
 # Stock products of 16-bit floats run in the CPU's own instructions for them; ours in float32.
@@ -43,14 +45,14 @@ DENSE = Kernel(slower=("float16", "bfloat16"), least=(1024, 2**21))
 KERNELS = {
     "dense": DENSE,
     "dense_transpose": DENSE,
-    "gaussian_sample": Kernel(),
+    "gaussian_sample": Kernel(custom_call=("CPU",)),
     "gaussian_kl": Kernel(),
-    "gaussian_sample_kl": Kernel(devices=BOTH),
+    "gaussian_sample_kl": Kernel(devices=BOTH, custom_call=("CPU",)),
     "sparsity": Kernel(),
     "optimizer_update": Kernel(("float32", "float64"), differentiable=False),
     "gaussian_noise": Kernel(),
     "dropout": Kernel(),
-    "sigmoid_cross_entropy": Kernel(),
+    "sigmoid_cross_entropy": Kernel(custom_call=("CPU",)),
     "discriminator_update": Kernel(("float32", "float64"), differentiable=False),
     "autoencoder_step": Kernel(("float32", "float64"), differentiable=False),
     "gan_step": Kernel(("float32", "float64"), differentiable=False),
@@ -100,8 +102,8 @@ def decide(situation):
         situation: a `Situation`.
 
     Returns:
-        A `Choice` whose path is `"fused"`, `"composite"` or, when `FASTGEN_BACKEND=fused` asks
-        for what cannot be had, `"refused"`.
+        A `Choice` whose path is `"fused"`, inside XLA `"custom call"`, `"composite"` or, when
+        `FASTGEN_BACKEND=fused` asks for what cannot be had, `"refused"`.
     """
     op, dtype, device, backend, portable, xla, missing, size = situation
     kernel = kernel_of(op)
@@ -109,8 +111,8 @@ def decide(situation):
         return Choice(COMPOSITE, "inside fastgen.portable()")
     if backend == COMPOSITE:
         return Choice(COMPOSITE, "FASTGEN_BACKEND=composite")
-    if xla:
-        choice = Choice(COMPOSITE, "inside XLA, which compiles stock ops only")
+    if xla and not (kernel and device in kernel.custom_call):
+        choice = Choice(COMPOSITE, "inside XLA, which does not call this kernel")
     elif kernel is None:
         choice = Choice(COMPOSITE, f"no kernel of the name {op}", warn=True)
     elif missing:
@@ -123,11 +125,15 @@ def decide(situation):
         return Choice(COMPOSITE, "stock ops are faster in this dtype")
     elif size is not None and backend != FUSED and (missed := _missed(size, kernel.least)):
         return Choice(COMPOSITE, f"stock ops are faster below {missed}")
+    elif xla:
+        return Choice(CUSTOM_CALL, "kernel, called by XLA")
     else:
         bounds = " and ".join(_in_words(kernel.least))
         in_general = size is None and any(kernel.least)
         return Choice(FUSED, f"kernel, from {bounds} on" if in_general else "kernel")
-    return choice._replace(path=REFUSED, warn=False) if backend == FUSED else choice
+    if backend == FUSED:
+        return choice._replace(path=REFUSED, warn=False)
+    return choice._replace(warn=False) if xla else choice  # where stock ops are what one expects
 
 
 def _missed(size, least):
@@ -178,6 +184,12 @@ def _missing_op(op):
 def _missing_cuda():
     """Why there are no kernels for a GPU at all, or None."""
     return None if native.build_info().get("cuda") else "the library was built without CUDA"
+
+
+def _missing_custom_calls(op):
+    """Why XLA cannot call the kernels, if it could call that one; else None."""
+    kernel = kernel_of(op)
+    return native.why_no_custom_calls() if kernel and kernel.custom_call else None
 
 
 def device_type():
@@ -231,6 +243,9 @@ def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
     device = device or device_type()
     if device == "GPU" and not unasked:
         missing = missing or _missing_cuda()
+    xla = inside_xla() if xla is None else xla
+    if xla and not unasked:
+        missing = missing or _missing_custom_calls(op)
     return decide(
         Situation(
             op,
@@ -238,7 +253,7 @@ def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
             device,
             asked,
             _portable_depth > 0,
-            inside_xla() if xla is None else xla,
+            xla,
             missing,
             size,
         )
@@ -266,7 +281,7 @@ def fused_op(op, dtype, size=None, obstacle=None):
     if not _rehearsals:
         with _lock:
             _counts[op][choice.path] += 1
-    if choice.path == FUSED:
+    if choice.path in BY_KERNEL:
         return getattr(native.load_ops(), f"fastgen_{_native_name(op)}")
     if choice.warn and _first_time(choice.why):
         warnings.warn(
@@ -286,6 +301,16 @@ def _first_time(key):
         return True
 
 
+def noise_differs(op, dtype):
+    """Whether a seed gives other noise here than the kernel draws: in stock ops, inside XLA.
+
+    Args:
+        op: name of an op in `KERNELS`, or of its gradient op.
+        dtype: a `tf.DType`.
+    """
+    return inside_xla() and choose(op, dtype.name).path != CUSTOM_CALL
+
+
 def note_xla(layer):
     """Log, once, that XLA keeps a drop-in layer from its kernel.
 
@@ -294,13 +319,17 @@ def note_xla(layer):
     """
     if backend() == COMPOSITE or _portable_depth or not inside_xla():
         return
-    choices = [choose(op, layer.compute_dtype, xla=False) for op in layer.fused_ops]
-    if any(choice.path == FUSED for choice in choices) and _first_time("xla"):
+    if any(_kept_by_xla(op, layer.compute_dtype) for op in layer.fused_ops) and _first_time("xla"):
         logging.getLogger("fastgen").warning(
             "%s is inside XLA, where it runs as stock ops. "
             "model.compile(jit_compile=False) gives it the fused kernel.",
             type(layer).__name__.rpartition(".")[2],
         )
+
+
+def _kept_by_xla(op, dtype):
+    outside, inside = (choose(op, dtype, xla=xla).path for xla in (False, True))
+    return outside == FUSED and inside == COMPOSITE
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Loads the native libraries on first use, checks that they fit, and says how to mend them.
 
 `libfastgen_core` holds the kernels and needs neither Python nor TensorFlow; `libfastgen_tf` wraps
-them as TensorFlow ops and fits one TensorFlow minor version. TensorFlow is imported by `load_ops`
-and by nothing else here.
+them as TensorFlow ops and fits one TensorFlow minor version; `libfastgen_xla` teaches XLA to call
+them. TensorFlow is imported by `load_ops` and by nothing else here.
 """
 
 import ctypes
@@ -255,6 +255,26 @@ def why_missing(op):
             return why
         _warn_of_an_old_library()
         return "the op library is older than the op"
+
+
+@functools.cache
+def why_no_custom_calls():
+    """Why XLA cannot call the kernels, or None; the first call registers them with it.
+
+    It warns of nothing: inside XLA stock ops run too. XLA may have compiled before.
+    """
+    ops, why = _ops_or_reason()
+    if ops is None:
+        return why
+    path = library_folder() / "libfastgen_xla.so"
+    if not path.exists():
+        return "the native libraries were built without XLA's custom calls"
+    try:
+        check_whole(path)
+        ctypes.CDLL(str(path))
+    except (UnfitError, OSError) as error:
+        return f"{path} does not load: {error}"
+    return None
 
 
 @functools.cache

@@ -49,6 +49,14 @@ def fused(monkeypatch):
 
 
 @pytest.fixture
+def stock_xla(monkeypatch):
+    """XLA that cannot call our kernels."""
+    from fastgen import dispatch
+
+    monkeypatch.setattr(dispatch, "_missing_custom_calls", lambda op: "not built")
+
+
+@pytest.fixture
 def start_python():
     """Start Python on code, with variables added to the environment; returns the Popen."""
     started = []

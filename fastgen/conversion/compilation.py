@@ -52,7 +52,7 @@ def compile_as(model, copy, copier):
     scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     copy.compile(**arguments, auto_scale_loss=scaled)
     if model.jit_compile:
-        note("compile", "jit_compile=True", "", "inside XLA all runs as stock ops")
+        note("compile", "jit_compile=True", "", "inside XLA most ops run as stock ops")
 
 
 def _compile_by_config(model, copy, optimizer):

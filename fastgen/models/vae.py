@@ -124,8 +124,8 @@ class VariationalAutoencoder(SavedSeeds, keras.Model):
         Args:
             optimizer: As for `keras.Model.compile`; names are of `fastgen.optimizers` first.
             loss: Not to be given: it is the model's own.
-            jit_compile: As for `keras.Model.compile`. XLA would keep the latent layer from its
-                kernel, so that it is off.
+            jit_compile: As for `keras.Model.compile`. XLA would keep the steps from their kernel,
+                so that it is off.
             steps_per_execution: As for `keras.Model.compile`. By default, and as `"auto"`, `fit` on
                 arrays runs many steps a call, if no callback has hooks on batches.
             **kwargs: `metrics` and others, as for `keras.Model.compile`.

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from fastgen import dispatch
 from fastgen.ops import arguments
-from fastgen.ops.gaussian_sample import refuse_xla
+from fastgen.ops.gaussian_sample import refuse_other_noise
 from fastgen.ops.noise import standard_uniform
 
 
@@ -63,6 +63,6 @@ def dropout_composite(x, rate, seed, noise=None):
 @dispatch.on_device_of_op
 def _gradient(op, d_y):
     # Linear in x: its own gradient, of any order, by the same mask.
-    refuse_xla(op)
+    refuse_other_noise("dropout", op)
     _, rate, seed = op.inputs
     return _run(tf.convert_to_tensor(d_y), rate, seed), None, None

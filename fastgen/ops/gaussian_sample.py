@@ -27,8 +27,8 @@ def gaussian_sample(mean, log_var, seed):
         seed: `(2,)` int32 or int64, or two Python integers. The same seed gives the same noise.
 
     Returns:
-        `(..., codings)` tensor of the dtype of `mean`. Inside XLA the noise is XLA's: of the
-        same distribution, with other numbers.
+        `(..., codings)` tensor of the dtype of `mean`. Inside XLA, where it cannot call the
+        kernel, the noise is XLA's: of the same distribution, with other numbers.
 
     Raises:
         ValueError: if shapes or dtypes differ, for a scalar, for other dtypes or seeds.
@@ -82,7 +82,7 @@ def gaussian_sample_grad_from_z(mean, z, d_z):
 def _gradient(op, d_z):
     mean, log_var, seed = op.inputs
     d_z = tf.convert_to_tensor(d_z)
-    if dispatch.inside_xla():
+    if dispatch.noise_differs("gaussian_sample_grad", mean.dtype):
         # z was sampled outside: XLA's noise of the seed would be another.
         return d_z, gaussian_sample_grad_from_z(mean, op.outputs[0], d_z), None
     return d_z, gaussian_sample_grad(log_var, seed, d_z), None
@@ -95,15 +95,15 @@ def _second_gradient(op, g):
     # when differentiated by log_var.
     log_var, seed, _ = op.inputs
     g = tf.convert_to_tensor(g)
-    refuse_xla(op)
+    refuse_other_noise("gaussian_sample_grad", op)
     compute = arguments.wide(g.dtype)
     d_log_var = tf.cast(g, compute) * tf.cast(op.outputs[0], compute) / 2
     return tf.cast(d_log_var, g.dtype), None, gaussian_sample_grad(log_var, seed, g)
 
 
-def refuse_xla(op):
-    """Raise where a second derivative would need noise that only the fused op can draw."""
-    if dispatch.inside_xla():
+def refuse_other_noise(kernel, op):
+    """Raise where a derivative of an op would need noise that only the kernel can draw."""
+    if dispatch.noise_differs(kernel, op.outputs[0].dtype):
         raise NotImplementedError(
             f"{op.type}: its gradient cannot be taken inside XLA, where the noise of its seed is "
             "another. Take all derivatives inside the jitted function, or none. "

@@ -14,7 +14,7 @@ from fastgen.ops.gaussian_sample import (
     gaussian_sample_grad,
     gaussian_sample_grad_composite,
     gaussian_sample_grad_from_z,
-    refuse_xla,
+    refuse_other_noise,
 )
 
 
@@ -92,7 +92,7 @@ def gaussian_sample_kl_grad_composite(mean, log_var, seed, d_z, d_kl, noise=None
 def _gradient(op, d_z, d_kl):
     mean, log_var, seed = op.inputs
     d_z, d_kl = tf.convert_to_tensor(d_z), tf.convert_to_tensor(d_kl)
-    if dispatch.inside_xla():
+    if dispatch.noise_differs("gaussian_sample_kl_grad", mean.dtype):
         # z was sampled outside: XLA's noise of the seed would be another.
         d_mean, d_log_var = gaussian_kl_grad_composite(mean, log_var, d_kl)
         return d_mean + d_z, d_log_var + gaussian_sample_grad_from_z(mean, op.outputs[0], d_z), None
@@ -103,7 +103,7 @@ def _gradient(op, d_z, d_kl):
 @dispatch.on_device_of_op
 def _second_gradient(op, g_mean, g_log_var):
     # The op is the sum of the two gradients, and so is its own gradient.
-    refuse_xla(op)
+    refuse_other_noise("gaussian_sample_grad", op)
     mean, log_var, seed, d_z, d_kl = op.inputs
     g_mean, g_log_var = tf.convert_to_tensor(g_mean), tf.convert_to_tensor(g_log_var)
     d_mean, d_log_var, d_d_kl = gaussian_kl_second_grad(mean, log_var, d_kl, g_mean, g_log_var)

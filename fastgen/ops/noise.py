@@ -2,14 +2,17 @@
 
 import tensorflow as tf
 
-from fastgen import dispatch
+from fastgen import dispatch, native
 
 
 def standard_normal(shape, seed, dtype):
     """Noise as the kernels draw it, in float64 for float64 and else in float32."""
-    if dispatch.inside_xla():
+    if not dispatch.inside_xla():
+        return tf.random.stateless_normal(shape, seed, dtype=dtype)
+    if dispatch.noise_differs("gaussian_sample", dtype):
         return _of_xla(tf.random.stateless_normal, shape, seed, dtype)
-    return tf.random.stateless_normal(shape, seed, dtype=dtype)
+    zeros = tf.zeros(shape, dtype)
+    return native.load_ops().fastgen_gaussian_sample(mean=zeros, log_var=zeros, seed=seed)
 
 
 def standard_uniform(shape, seed, dtype):

@@ -1,8 +1,10 @@
 // The pool: any number of threads, callers at once, resizing under way; and any other pool.
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <thread>
 
+#include "core/scheduled_loop.h"
 #include "core/thread_pool.h"
 #include "kernels/dense.h"
 #include "kernels/gaussian_kl.h"
@@ -56,6 +58,26 @@ void halves(void*, int64_t panels, int64_t, fg_task task, void* arg) {
   std::thread first(task, arg, 0, panels / 2), second(task, arg, panels / 2, panels);
   first.join(), second.join();
 }
+
+// A pool that takes tasks in and does not wait: each on a thread of its own, or left for later.
+struct Scheduler {
+  std::vector<std::thread> threads;
+  std::vector<std::function<void()>> late;
+  bool full = false;
+
+  static void parallel_for(void* self, int64_t panels, int64_t, fg_task task, void* arg) {
+    auto& pool = *static_cast<Scheduler*>(self);
+    fastgen::ScheduledLoop::run(task, arg, panels, std::min<int64_t>(4, panels), [&](auto help) {
+      if (pool.full) return pool.late.push_back(help);
+      pool.threads.emplace_back(help);
+    });
+  }
+  void end() {
+    for (auto& thread : threads) thread.join();
+    for (auto& help : late) help();
+    threads.clear(), late.clear();
+  }
+};
 
 // What run(threads, out) writes to `bytes` of memory: alone, and on three threads.
 template <class Run>
@@ -123,6 +145,25 @@ TEST(threads_do_not_change_a_bit) {
       const fg_threads other = {nullptr, pool};
       batch.run(&other);
       CHECK(batch == alone);
+    }
+  }
+}
+
+TEST(threads_that_are_scheduled_and_not_awaited) {
+  Scheduler pool;
+  const fg_threads threads = {&pool, &Scheduler::parallel_for};
+  for (const auto& shape : kShapes) {
+    Batch alone(shape[0], shape[1], 1);
+    alone.run(nullptr);
+    for (int i = 0; i < 6; ++i) {
+      pool.full = i % 2;  // nobody but the caller comes in time
+      Batch batch = alone;
+      batch.run(&threads);
+      CHECK(batch == alone);
+      CHECK(!pool.full || !pool.late.empty());
+      batch.z.assign(batch.z.size(), NAN);
+      pool.end();
+      for (const float z : batch.z) CHECK(std::isnan(z));  // who comes late writes nothing
     }
   }
 }

@@ -71,7 +71,7 @@ def compiled(function, inputs):
 
 
 @pytest.mark.parametrize("name", [name for name, op in OPS.items() if not op.random])
-def test_xla(name):
+def test_xla(stock_xla, name):
     op = OPS[name]
     inputs = op.make((33, 10), tf.float32)
     outputs, grads = compiled(op.run, inputs)
@@ -82,7 +82,7 @@ def test_xla(name):
 
 
 @with_seed
-def test_xla_draws_noise_of_its_own(name):
+def test_xla_draws_noise_of_its_own(stock_xla, name):
     mean, log_var = parameters((33, 10), tf.float32)
     outputs, grads = compiled(functools.partial(call, name), (mean, log_var))
     # Recovered from z; the rest must follow from it.
@@ -94,7 +94,7 @@ def test_xla_draws_noise_of_its_own(name):
         assert_close(one, other, tf.float32)
 
 
-def test_xla_tells_replicas_apart():
+def test_xla_tells_replicas_apart(stock_xla):
     # XLA reads the low half of each seed word only.
     zeros = tf.zeros([1000])
     run = tf.function(fastgen.ops.gaussian_sample, jit_compile=True)
@@ -293,7 +293,7 @@ def test_seed_may_be_computed(path):
 
 
 @with_seed
-def test_gradient_inside_xla_of_a_sample_drawn_outside(name):
+def test_gradient_inside_xla_of_a_sample_drawn_outside(stock_xla, name):
     """XLA's noise of the seed is another: the gradient must fit the sample it is given."""
     mean, log_var = parameters((33, 65), tf.float32)
     with tf.GradientTape(persistent=True) as tape:
@@ -307,7 +307,7 @@ def test_gradient_inside_xla_of_a_sample_drawn_outside(name):
 
 
 @with_seed
-def test_second_derivative_inside_xla_of_a_sample_drawn_outside(fused, name):
+def test_second_derivative_inside_xla_of_a_sample_drawn_outside(stock_xla, fused, name):
     mean, log_var = parameters((3, 4), tf.float32)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch((mean, log_var))
