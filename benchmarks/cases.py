@@ -10,6 +10,8 @@ from benchmarks.gan import DISCRIMINATOR, GENERATOR, flops
 FITS = ("keras", "keras_20")
 # A kernel of fastgen.jit may take twice as long as ours in C++.
 BESIDE_NUMBA, NUMBA = (*COMPILED, "numba"), Bar("numba", at_most=2)
+# Kernels that XLA calls too.
+INSIDE_XLA = ("fused_xla", *BESIDE_NUMBA)
 # Beside a kernel of a user's own.
 CALLBACK = ("eager", *COMPILED, "py_function")
 # torch.compile has nothing to fuse with a product on a CPU.
@@ -54,7 +56,7 @@ CASES = (
         shape=(65536, 64),
         iterations=3,
         bytes_per_element=32,
-        providers=BESIDE_NUMBA,
+        providers=INSIDE_XLA,
         bars=(Bar("keras", 6, stretch=8), Bar("keras_xla", 12), Bar("triad", 0.5), NUMBA),
     ),
     Case(
@@ -65,7 +67,7 @@ CASES = (
         shape=(4096, 32),
         iterations=40,
         bytes_per_element=32,
-        providers=BESIDE_NUMBA,
+        providers=INSIDE_XLA,
         bars=(Bar("stock", 4), NUMBA),
     ),
     Case(
@@ -76,7 +78,7 @@ CASES = (
         shape=(32, 10),
         iterations=400,
         bytes_per_element=32,
-        providers=BESIDE_NUMBA,
+        providers=INSIDE_XLA,
         bars=(Bar("stock", 1.5), NUMBA),
     ),
     Case(
@@ -194,7 +196,7 @@ CASES = (
         iterations=3,
         rounds=20,
         bytes_per_element=20,
-        providers=BESIDE_NUMBA,
+        providers=INSIDE_XLA,
         bars=(Bar("keras", 3), Bar("keras_xla", 1.2), NUMBA),
     ),
     Case(
@@ -205,7 +207,7 @@ CASES = (
         shape=(128, 784),
         iterations=100,
         bytes_per_element=20,
-        providers=BESIDE_NUMBA,
+        providers=INSIDE_XLA,
         bars=(NUMBA,),
     ),
     *(

@@ -20,6 +20,7 @@ BATCHES = "batch 32", "batch 128"
 
 NAMES = {
     "fused": "fastgen",
+    "fused_xla": "fastgen inside XLA",
     "keras": "Keras",
     "keras_20": "Keras, 20 steps an execution",
     "keras_xla": "Keras XLA",

@@ -43,7 +43,16 @@ def test_names_of_the_cases_are_unique():
 
 @pytest.mark.parametrize("case", CASES, ids=ids)
 def test_case_is_well_formed(case):
-    known = {"fused", *STOCK, *PEERS, *adversaries.MODULES, *trainers.MODULES, "openblas", *OWN}
+    known = {
+        "fused",
+        "fused_xla",
+        *STOCK,
+        *PEERS,
+        *adversaries.MODULES,
+        *trainers.MODULES,
+        "openblas",
+        *OWN,
+    }
     assert set(case.providers) <= known - {"fused"}
     of_ops, of_models = {"graph", "call", "memory", "growth", "threads"}, {"fit", "generate"}
     of_gan = dict.fromkeys(("step", "sweep"), ("gan_step", "discriminator_update"))

@@ -10,6 +10,7 @@ THREADS = 2
 
 _MODULES = {
     "fused": "benchmarks.providers.fused",
+    "fused_xla": "benchmarks.providers.fused",
     "eager": "benchmarks.providers.stock",
     "keras": "benchmarks.providers.stock",
     "keras_xla": "benchmarks.providers.stock",
