@@ -375,9 +375,17 @@ def main(arguments=None):
     readme = insert(options.readme.read_text(encoding="utf-8"), text)
     if members := system_table(results):
         readme = insert(readme, members, *SYSTEMS)
-    options.readme.write_text(readme, "utf-8")
+    options.readme.write_text(with_gpu(readme, options.readme), "utf-8")
     missed = [bar for row in results["rows"] for bar in row["bars"] if not bar["met"]]
     return len(missed) if options.check else 0
+
+
+def with_gpu(readme, path):
+    """The README's text with the GPU's rows, too, where it has a place for them."""
+    sys.path.append(str(FOLDER.parent))  # run as a script
+    from benchmarks.gpu import report
+
+    return report.fill(readme, path) if report.MARKERS[0] in readme else readme
 
 
 def _link(picture, readme):

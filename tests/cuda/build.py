@@ -51,12 +51,21 @@ def kernels(script, builder, folder, flags):
 
 def sanitized():
     """The path of a library of the CUDA kernels alone, under sanitizers."""
+    return _alone("cuda-on-cpu", SANITIZED)
+
+
+def plain():
+    """Likewise without sanitizers, for processes that are not under them."""
+    return _alone("cuda-in-tensorflow", [])
+
+
+def _alone(folder, more):
     with builder() as (script, made):
-        folder, flags = "cuda-on-cpu", [*FLAGS, *SANITIZED]
+        flags = [*FLAGS, *more]
         objects = kernels(script, made, folder, flags)
         objects += [made.compile(source, folder, flags) for source in script["sources"]("core")]
         library = script["OBJECTS"] / folder / "libfastgen_cuda_on_cpu.so"
-        made.link(library, script["results"](objects), [*SANITIZED, "-pthread"])
+        made.link(library, script["results"](objects), [*more, "-pthread"])
         return library.resolve()
 
 
