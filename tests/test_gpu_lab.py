@@ -265,7 +265,7 @@ def test_structures_are_those_of_the_headers(tmp_path):
         for name, kind in structures.C_NAMES.items()
         for field in kind._fields_
     ]
-    asked += [f'printf("{name} size %zu\\n", sizeof({name}));' for name in structures.C_NAMES]
+    asked += [f'printf("{name} sizeof %zu\\n", sizeof({name}));' for name in structures.C_NAMES]
     source, program = tmp_path / "offsets.cc", tmp_path / "offsets"
     source.write_text(
         '#include <stddef.h>\n#include <stdio.h>\n#include "kernels/gan_step.h"\n'
@@ -276,7 +276,7 @@ def test_structures_are_those_of_the_headers(tmp_path):
     for line in subprocess.run([program], capture_output=True, text=True).stdout.splitlines():
         name, field, number = line.split()
         kind = structures.C_NAMES[name]
-        ours = ctypes.sizeof(kind) if field == "size" else getattr(kind, field).offset
+        ours = ctypes.sizeof(kind) if field == "sizeof" else getattr(kind, field).offset
         assert ours == int(number), line
 
 
