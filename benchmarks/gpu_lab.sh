@@ -9,11 +9,12 @@
 # also after a kill. A dry run does all but what needs a GPU, on the CPU, and writes no times.
 set -u -o pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-python=${PYTHON:-python3}
+python=$(command -v "${PYTHON:-python3}") || { echo "gpu_lab.sh: no ${PYTHON:-python3}" >&2; exit 2; }
+[[ $python == /* ]] || python=$PWD/$python
 dry= out= budget=570 stages=()
 while (($#)); do
   case $1 in
-    --dry-run) dry=1 ;;
+    --dry-run) dry=1 ;; # also the number of its runs
     --out | --seconds)
       (($# > 1)) || { echo "gpu_lab.sh: $1 needs a value" >&2; exit 2; }
       if [[ $1 == --out ]]; then out=$2; else budget=$2; fi
@@ -152,16 +153,17 @@ core() {
   build
   tests_of_kernels
   await_peers
-  local seconds
+  local seconds where=$root
   seconds=$(($(left) - 20))
-  piece rows "$((seconds + 10))" $python -m benchmarks.gpu.lab --rows "${FASTGEN_LAB_ROWS:-}" \
-    --lines "$lines" --seconds "$seconds" --runs 2 -- ${dry:+--dry-run} \
+  [[ ! $dry && $library ]] && where=$tree # fastgen.core is there
+  piece rows "$((seconds + 10))" env -C "$where" PYTHONPATH="$where" $python -m benchmarks.gpu.lab --rows "${FASTGEN_LAB_ROWS:-}" \
+    --lines "$lines" --seconds "$seconds" --runs ${dry:-2} -- ${dry:+--dry-run} \
     ${library:+--library "$library"}
 }
 
-checked_rows="sample_kl_forward sample_kl_backward cross_entropy tied_tf32 tied_strict tied_bfloat16
-  tied_cross_entropy adam_100m discriminator_32_float32"
-profiled_rows="sample_kl_forward tied_tf32 discriminator_4096_tf32"
+checked_rows=sample_kl_forward,sample_kl_backward,cross_entropy,tied_tf32,tied_strict,tied_bfloat16
+checked_rows=${FASTGEN_LAB_ROWS:-$checked_rows,tied_cross_entropy,adam_100m,discriminator_32_float32}
+profiled_rows=${FASTGEN_LAB_ROWS:-sample_kl_forward,tied_tf32,discriminator_4096_float32}
 
 worker() {
   echo "$python -m benchmarks.gpu.worker ${dry:+--dry-run} --library $library --untimed --only fastgen"
@@ -175,9 +177,9 @@ tools() {
     # Without PyTorch's pool each array ends where its memory does.
     PYTORCH_NO_CUDA_MEMORY_CACHING=1 piece "$tool" 150 \
       $([[ $dry ]] || echo compute-sanitizer --tool "$tool" --error-exitcode 86 --target-processes all) \
-      $(worker) --small $checked_rows
+      $(worker) --small ${checked_rows//,/ }
   done
-  for row in $profiled_rows; do
+  for row in ${profiled_rows//,/ }; do
     piece "ncu $row" 90 $([[ $dry ]] || echo ncu --clock-control none --target-processes all \
       --kernel-name-base demangled --kernel-name regex:fastgen --launch-count 3 \
       --section SpeedOfLight --section MemoryWorkloadAnalysis --section LaunchStats \

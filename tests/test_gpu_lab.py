@@ -62,7 +62,7 @@ def test_dry_run_checks_kernels_and_claims_no_time(library, tmp_path):
         assert row["status"][row["ours"]] == "timed"
         assert max(row["errors"][row["ours"]].values()) < 1e-6
     pieces = [x for x in records(tmp_path, "tools") if x["kind"] == "piece"]
-    assert {"build", "memcheck", "racecheck", "ncu sample_kl_forward"} <= {
+    assert {"build", "memcheck", "racecheck", "ncu sample_kl_backward"} <= {
         x["name"] for x in pieces
     }
     assert {x["outcome"] for x in pieces} == {"ok"}

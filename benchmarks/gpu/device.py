@@ -14,6 +14,7 @@ class Cuda:
 
     dry = False
     target = 4e-3  # seconds of one sample: events are good to a microsecond
+    trials = 3  # calls that are warmed up with, and as many to see how long one takes
     least = 256 << 20  # bytes of inputs that rows of bandwidth rotate through: five L2s
 
     def __init__(self):
@@ -119,6 +120,7 @@ class DryRun:
 
     dry = True
     target = 0
+    trials = 1
     least = 0
     stream = 0
     xp = np

@@ -40,7 +40,8 @@ def small_sample_kl(rows, cols):
             bars=(at_most("microseconds", 4), at_least("torch_compile_graph", 1.5)),
         ),
         Row(
-            f"{name}_call", f"{title}, a call from Python", providers=("fastgen", *PEERS),
+            f"{name}_call", f"{title}, a call from Python",
+            providers=("fastgen_core", "fastgen", *PEERS), ours="fastgen_core",
             bytes=12 * rows * cols, rotates=False, **common,
             bars=(at_most("microseconds", 10), at_least("torch_compile", 1.5)),
         ),

@@ -8,7 +8,7 @@ from benchmarks.report import duration, times
 
 LINES, WIDTH = 30, 160
 SHORT = {"torch_compile": "compile", "torch_compile_graph": "compile+graph"}
-SHORT |= {"torch_graph": "torch+graph", "triton_graph": "triton+graph", "fastgen": "our call"}
+SHORT |= {"torch_graph": "torch+graph", "triton_graph": "triton+graph", "fastgen": "by ctypes"}
 SHORT |= {f"fastgen{GRAPH}": "our graph"}
 RATES = {"copy": (1e12, "TB/s copied"), "float32": (1e12, "TFLOP/s float32")}
 RATES |= {"tf32": (1e12, "tf32"), "bfloat16": (1e12, "bfloat16")}

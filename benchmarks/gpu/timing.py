@@ -84,16 +84,16 @@ class Trial:
         runs = [self.work.build(provider, inputs) for inputs in sets]
         finish, device = runs[0].finish, self.device
         call, repetitions = in_turn([run.once for run in runs]), 1
-        for _ in range(len(runs) + 2):
+        for _ in range(max(len(runs), device.trials)):
             call()
         (finish or device.wait)()
-        each = max(device.seconds(call, 3, finish), 1e-7)
+        each = max(device.seconds(call, device.trials, finish), 1e-7)
         if provider.endswith(GRAPH):
             repetitions = max(len(runs), min(IN_A_GRAPH, math.ceil(5e-4 / each)))
             calls = [runs[i % len(runs)].once for i in range(repetitions)]
             call = device.capture(calls)
             call()
-            each = max(device.seconds(call, 3), 1e-7)
+            each = max(device.seconds(call, device.trials), 1e-7)
         # A few calls say nothing where each waits for those before it: as many as fill the target.
         count = max(1, min(2000, math.ceil(device.target / each)))
         return runs, call, repetitions, count, finish

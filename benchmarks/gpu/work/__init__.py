@@ -15,8 +15,10 @@ from benchmarks.gpu.kernels import Missing
 from benchmarks.gpu.row import GRAPH
 
 PACKAGES = {"torch": "torch", "torch_compile": "torch", "jax": "jax", "cupy": "cupy"}
-PACKAGES |= {"triton": "triton"}
+PACKAGES |= {"triton": "triton", "fastgen_core": "cupy"}
 PROVIDERS = ("fastgen", *PACKAGES)
+# Those that a work has a method for; the others get a function.
+OWN = ("fastgen", "fastgen_core", "triton")
 # What JAX calls the precision of products.
 MATMULS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
 
@@ -53,7 +55,7 @@ class Work:
         name = provider.removesuffix(GRAPH)
         if package := PACKAGES.get(name):
             require(package, self.device)
-        if name in ("fastgen", "triton"):
+        if name in OWN:
             return getattr(self, name)(inputs)
         return getattr(self, f"_{name}")(inputs)
 

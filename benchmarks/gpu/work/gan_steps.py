@@ -1,7 +1,5 @@
 """Training the book's dense GAN: shape is (batch,), or (batch, steps of a launch)."""
 
-import ctypes
-
 import numpy as np
 
 from benchmarks import gan
@@ -136,15 +134,15 @@ class GanStep(DiscriminatorUpdate):
     def fastgen(self, inputs):
         (batch, steps), images = self.shape, inputs[2 * CUT]
         (of_g, g), (of_d, d) = self.player(inputs[:CUT]), self.player(inputs[CUT : 2 * CUT])
-        host = self._host(batch, steps)
-        places = {name: ctypes.addressof(words) for name, words in host.items()}
+        arrays = self._feed(batch, steps)
+        places = {name: self.device.pointer(array) for name, array in arrays.items()}
         feed = GanFeed(
             steps=steps, n_critic=1, batch=batch, corrupts_fakes=1, images=self.images(images),
             **places,
         )  # fmt: skip
         launch = self.bind(
             "fg_cuda_gan_step", steps, generator=g, discriminator=d, feed=feed,
-            done=(ctypes.c_int64 * 2)(),
+            done=self.device.put(np.zeros(2, np.int64)),
         )  # fmt: skip
 
         def once():
@@ -152,18 +150,19 @@ class GanStep(DiscriminatorUpdate):
             g.optimizer.iterations += steps
             d.optimizer.iterations += steps
 
-        once.keeps = host, inputs
+        once.keeps = arrays, inputs
         return Run(once, lambda: of_g + of_d)
 
-    def _host(self, batch, steps):
-        """The arrays of a feed, all on the host."""
-        rates = [gan.LEARNING_RATE] * steps
-        return {
-            "rows": (ctypes.c_int64 * (steps * batch))(*range(steps * batch)),
-            "seeds": (ctypes.c_int64 * (4 * steps))(*self.seeds().ravel().tolist()),
-            "discriminator_rates": (ctypes.c_double * steps)(*rates),
-            "generator_rates": (ctypes.c_double * steps)(*rates),
+    def _feed(self, batch, steps):
+        """What a feed points to, all on the device."""
+        rates = np.full(steps, gan.LEARNING_RATE)
+        arrays = {
+            "rows": np.arange(steps * batch, dtype=np.int64),
+            "seeds": np.asarray(self.seeds(), np.int64),
+            "discriminator_rates": rates,
+            "generator_rates": rates,
         }
+        return {name: self.device.put(array) for name, array in arrays.items()}
 
     def _torch(self, inputs, *wrap):
         made = TorchGan(self.device, inputs, *wrap)
