@@ -47,6 +47,7 @@ FASTGEN_CUDA_ARCHITECTURES=${FASTGEN_CUDA_ARCHITECTURES:-90a}
 # What compilers of peers make is found again by the next process.
 export TORCHINDUCTOR_CACHE_DIR=$work/cache/inductor TRITON_CACHE_DIR=$work/cache/triton
 export JAX_COMPILATION_CACHE_DIR=$work/cache/jax CUPY_CACHE_DIR=$work/cache/cupy
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 lines= running= preparing=
 
 finish() {
@@ -93,7 +94,7 @@ copy_tree() {  # what has changed, so that nothing else is compiled anew
   find csrc fastgen tests benchmarks setup.py pyproject.toml conftest.py README.md LICENSE \
     \( -name __pycache__ -o -path fastgen/lib -o -name '*.so' \) -prune -o -type f -print |
     while IFS= read -r path; do
-      cmp -s "$path" "$tree/$path" || { mkdir -p "$tree/${path%/*}" && cp "$path" "$tree/$path"; }
+      cmp -s "$path" "$tree/$path" || { mkdir -p "$(dirname "$tree/$path")" && cp "$path" "$tree/$path"; }
     done
 }
 
@@ -133,8 +134,9 @@ await_peers() {
 }
 
 tests_of_kernels() {
-  local pytest=("$python" -m pytest tests/cuda -p no:cacheprovider)
-  pytest+=(--ignore tests/cuda/test_gpu_ops.py --ignore tests/cuda/test_machine_code.py)
+  local name pytest=("$python" -m pytest tests/cuda -p no:cacheprovider)
+  # Those that need no GPU.
+  for name in gpu_ops machine_code core_on_gpu; do pytest+=(--ignore "tests/cuda/test_$name.py"); done
   if [[ $dry ]]; then
     piece tests 60 env FASTGEN_CUDA_TEST=gpu "${pytest[@]}" -qq --collect-only
   elif [[ $library ]]; then

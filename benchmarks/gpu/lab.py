@@ -134,11 +134,12 @@ def main(arguments=None):
             "--run",
             str(number),
         ]
-        for row in run(rows, command, lines, deadline):
-            if number == 1:
-                lines.add(
-                    {"kind": "lost", "row": row.name, "provider": None, "why": "no time left"}
-                )
+        if left := run(rows, command, lines, deadline):
+            late = time.monotonic() >= deadline
+            why = "no time left" if late else "workers do not start"
+            for row in left if number == 1 else []:
+                lines.add({"kind": "lost", "row": row.name, "provider": None, "why": why})
+            return 1 if number == 1 else 0
     return 0
 
 

@@ -50,17 +50,26 @@ def ceilings_line(ceilings):
     return ", ".join(found)
 
 
+def lost_lines(lost):
+    """A line for each reason."""
+    reasons = {}
+    for one in lost:
+        place = " ".join(filter(None, (one["row"], one["provider"])))
+        reasons.setdefault(one["why"], []).append(place or "a worker")
+    return [f"lost, {why}: {', '.join(places)}"[:WIDTH] for why, places in reasons.items()]
+
+
 def lines(lab):
     """At most LINES of them."""
     head = ["DRY RUN: nothing here is a measurement"] if lab.dry_run else []
     place = lab.environment
-    head += [f"{place.get('gpu', 'no GPU known')}; {place.get('driver', '')}"[:WIDTH]]
+    gpu, driver = place.get("gpu") or "no GPU", place.get("driver") or "unknown"
+    head += [f"{gpu}, driver {driver}"[:WIDTH]]
     head += [ceilings_line(lab.ceilings)] if lab.ceilings else []
     pieces = [f"{x['name']} {x['outcome']} ({x['seconds']} s)" for x in lab.pieces]
     head += ["; ".join(pieces)[: 2 * WIDTH]] if pieces else []
     rows = [line_of(records) for records in lab.rows.values()]
-    lost = [f"lost: {x['row']} {x['provider'] or ''}: {x['why']}"[:WIDTH] for x in lab.lost]
-    found = [*head, *rows, *lost]
+    found = [*head, *rows, *lost_lines(lab.lost)]
     if len(found) > LINES:
         found = [*found[: LINES - 1], f"... and {len(found) - LINES + 1} lines more in the files"]
     return found
