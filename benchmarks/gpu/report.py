@@ -18,7 +18,7 @@ NAMES = {
     "triton_graph": "Triton, CUDA graph",
     "keras": "Keras",
 }
-OURS = {"fastgen": "fastgen by ctypes", "fastgen_graph": "fastgen, CUDA graph"}
+OURS = {"fastgen": "fastgen, C ABI", "fastgen_graph": "fastgen, CUDA graph"}
 OURS |= {"fastgen_core": "fastgen.core"}
 WORDS = {
     "copy": lambda bar: f"≥ {bar['at_least']:.0%} of the copy",

@@ -42,10 +42,11 @@ def main(arguments=None):
     parser.add_argument("--skip", action="append", default=[], help="ROW:PROVIDER")
     parser.add_argument("--run", type=int, default=1, help="its number, of runs of the same rows")
     parser.add_argument("--only", help="one provider, and those captured from it")
-    parser.add_argument("--small", action="store_true", help="small shapes")
+    parser.add_argument("--small", action="store_true", help="small shapes, untimed")
     parser.add_argument("--untimed", action="store_true", help="check alone")
     parser.add_argument("--dry-run", action="store_true")
     options = parser.parse_args(arguments)
+    options.untimed |= options.small  # floors and bytes are of the others
     # Compilers print; lines are ours.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
