@@ -31,6 +31,7 @@ _MODULES = (
     "ops",
     "optimizers",
     "plots",
+    "profiling",
     "regularizers",
     "training",
     "verification",
@@ -41,6 +42,7 @@ _FUNCTIONS = {
     "doctor": "diagnosis",
     "parity": "verification",
     "portable": "dispatch",
+    "profile": "profiling",
     "stats": "dispatch",
     "train_gan": "training",
 }

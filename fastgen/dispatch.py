@@ -151,6 +151,7 @@ _counts = collections.defaultdict(collections.Counter)
 _said = set()
 _portable_depth = 0
 _rehearsals = 0
+ranges = None  # op → a decorator and context manager around its calls: see fastgen.profiling
 
 
 def backend():
@@ -282,7 +283,8 @@ def fused_op(op, dtype, size=None, obstacle=None):
         with _lock:
             _counts[op][choice.path] += 1
     if choice.path in BY_KERNEL:
-        return getattr(native.load_ops(), f"fastgen_{_native_name(op)}")
+        fused = getattr(native.load_ops(), f"fastgen_{_native_name(op)}")
+        return fused if ranges is None else ranges(op)(fused)
     if choice.warn and _first_time(choice.why):
         warnings.warn(
             f"fastgen: {op} runs as stock TensorFlow ops: {choice.why}. "
@@ -291,6 +293,26 @@ def fused_op(op, dtype, size=None, obstacle=None):
             stacklevel=3,
         )
     return None
+
+
+@contextlib.contextmanager
+def composite_scope(op):
+    """Give what the composite of an op creates, or runs, a name that profiles show: `fastgen.OP`.
+
+    Args:
+        op: name of the op.
+    """
+    import tensorflow as tf
+
+    # What is traced here runs later, and is known by the names of its nodes.
+    trace = tf.profiler.experimental.Trace if tf.executing_eagerly() else _no_trace
+    range_ = contextlib.nullcontext() if ranges is None else ranges(op)
+    with tf.name_scope(f"fastgen.{op}"), trace(f"fastgen.{op}", path=COMPOSITE), range_:
+        yield
+
+
+def _no_trace(name, **metadata):
+    return contextlib.nullcontext()
 
 
 def _first_time(key):
@@ -358,15 +380,23 @@ def portable():
 
 
 @contextlib.contextmanager
+def uncounted():
+    """What is called inside is not in `stats()`."""
+    global _rehearsals
+    with _lock:
+        _rehearsals += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _rehearsals -= 1
+
+
+@contextlib.contextmanager
 def rehearsal():
     """As `portable()`, and what is traced inside is not counted, for a graph that nobody runs."""
-    global _rehearsals
-    with portable():
-        _rehearsals += 1
-        try:
-            yield
-        finally:
-            _rehearsals -= 1
+    with portable(), uncounted():
+        yield
 
 
 def stats():

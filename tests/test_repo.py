@@ -22,8 +22,8 @@ ROOMS = """
     diagnosis
     layers losses optimizers regularizers
     conversion models
-    evaluation plots profile training verification
-    demo
+    evaluation plots training verification
+    demo profiling
     cli
 """
 RANKS = {room: rank for rank, line in enumerate(ROOMS.split("\n")) for room in line.split()}
@@ -181,6 +181,13 @@ def test_op_has_its_stem_at_every_station(stem):
     assert (ROOT / f"tests/core/test_{stem}.py").exists()
     rows = read(Path("benchmarks/case.py")) + read(Path("benchmarks/cases.py"))
     assert re.search(rf"\b{stem}\b", rows)
+
+
+def test_every_op_kernel_is_seen_by_profiles():
+    registered = r"REGISTER_KERNEL_BUILDER\([^;]*;"
+    texts = [read(path) for path in FILES if path.match("csrc/tensorflow/*.*")]
+    found = [entry for text in texts for entry in re.findall(registered, text)]
+    assert found and [entry for entry in found if "Traced<" not in entry] == []
 
 
 def symbols(path, *flags):

@@ -238,6 +238,7 @@ class ArrayKernelOp : public tensorflow::OpKernel {
   Signature signature_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("FastgenArrayKernel").Device(tensorflow::DEVICE_CPU), ArrayKernelOp);
+REGISTER_KERNEL_BUILDER(Name("FastgenArrayKernel").Device(tensorflow::DEVICE_CPU),
+                        Traced<ArrayKernelOp>);
 
 }  // namespace fastgen

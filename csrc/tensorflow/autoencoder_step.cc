@@ -129,6 +129,6 @@ class AutoencoderStepOp : public tensorflow::OpKernel {
 };
 
 REGISTER_KERNEL_BUILDER(Name("FastgenAutoencoderStep").Device(tensorflow::DEVICE_CPU),
-                        AutoencoderStepOp);
+                        Traced<AutoencoderStepOp>);
 
 }  // namespace fastgen

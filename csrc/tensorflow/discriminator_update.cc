@@ -79,6 +79,6 @@ class DiscriminatorUpdateOp : public tensorflow::OpKernel {
 };
 
 REGISTER_KERNEL_BUILDER(Name("FastgenDiscriminatorUpdate").Device(tensorflow::DEVICE_CPU),
-                        DiscriminatorUpdateOp);
+                        Traced<DiscriminatorUpdateOp>);
 
 }  // namespace fastgen

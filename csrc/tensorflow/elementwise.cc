@@ -86,6 +86,7 @@ class ElementwiseOp : public tensorflow::OpKernel {
   int seeds_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("FastgenElementwise").Device(tensorflow::DEVICE_CPU), ElementwiseOp);
+REGISTER_KERNEL_BUILDER(Name("FastgenElementwise").Device(tensorflow::DEVICE_CPU),
+                        Traced<ElementwiseOp>);
 
 }  // namespace fastgen

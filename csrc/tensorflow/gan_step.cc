@@ -120,6 +120,6 @@ class GanStepOp : public tensorflow::OpKernel {
   bool corrupts_fakes_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("FastgenGanStep").Device(tensorflow::DEVICE_CPU), GanStepOp);
+REGISTER_KERNEL_BUILDER(Name("FastgenGanStep").Device(tensorflow::DEVICE_CPU), Traced<GanStepOp>);
 
 }  // namespace fastgen

@@ -9,6 +9,7 @@
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/traced.h"
 
 namespace fastgen {
 
@@ -148,11 +149,12 @@ inline absl::Status check_seed_shape(InferenceContext* c, int seed) {
 
 // Registers KERNEL<T> for OP on the CPU at every dtype; CONSTRAINTS(T) adds to the
 // KernelDefBuilder.
-#define FASTGEN_REGISTER_CPU(OP, KERNEL, CONSTRAINTS)                                 \
-  REGISTER_KERNEL_BUILDER(CONSTRAINTS(OP, Eigen::half), KERNEL<Eigen::half>);         \
-  REGISTER_KERNEL_BUILDER(CONSTRAINTS(OP, Eigen::bfloat16), KERNEL<Eigen::bfloat16>); \
-  REGISTER_KERNEL_BUILDER(CONSTRAINTS(OP, float), KERNEL<float>);                     \
-  REGISTER_KERNEL_BUILDER(CONSTRAINTS(OP, double), KERNEL<double>)
+#define FASTGEN_REGISTER_CPU(OP, KERNEL, CONSTRAINTS)                                            \
+  REGISTER_KERNEL_BUILDER(CONSTRAINTS(OP, Eigen::half), ::fastgen::Traced<KERNEL<Eigen::half>>); \
+  REGISTER_KERNEL_BUILDER(CONSTRAINTS(OP, Eigen::bfloat16),                                      \
+                          ::fastgen::Traced<KERNEL<Eigen::bfloat16>>);                           \
+  REGISTER_KERNEL_BUILDER(CONSTRAINTS(OP, float), ::fastgen::Traced<KERNEL<float>>);             \
+  REGISTER_KERNEL_BUILDER(CONSTRAINTS(OP, double), ::fastgen::Traced<KERNEL<double>>)
 #define FASTGEN_CPU_T(OP, T) Name(OP).Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T")
 #define FASTGEN_CPU_T_K(OP, T) \
   FASTGEN_CPU_T(OP, T).TypeConstraint<typename ::fastgen::Dtype<T>::K>("K")

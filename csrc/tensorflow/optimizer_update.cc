@@ -227,6 +227,6 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
 };
 
 REGISTER_KERNEL_BUILDER(Name("FastgenOptimizerUpdate").Device(tensorflow::DEVICE_CPU),
-                        OptimizerUpdateOp);
+                        Traced<OptimizerUpdateOp>);
 
 }  // namespace fastgen

@@ -12,6 +12,7 @@ from fastgen.cli.evaluate import evaluate
 from fastgen.cli.generate import interpolate, sample
 from fastgen.cli.parity import parity
 from fastgen.cli.plot import plot
+from fastgen.cli.profile import profile
 from fastgen.cli.train import train
 
 __all__ = ["app", "main"]
@@ -60,5 +61,5 @@ def doctor():
 app.command()(demo)
 app.add_typer(train, name="train")
 app.add_typer(plot, name="plot")
-for command in (sample, interpolate, evaluate, parity):
+for command in (sample, interpolate, evaluate, parity, profile):
     app.command()(command)

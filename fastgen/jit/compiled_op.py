@@ -161,7 +161,7 @@ class CompiledOp:
                 f"{self.__name__}: stock ops are to run in its place ({why}), and it has none: "
                 f"give @{self.decorator} a reference="
             )
-        with tf.name_scope(op_name(self.__name__)):
+        with dispatch.composite_scope(op_name(self.__name__)):
             return self.reference(*tensors, *(self._draw(tensors, each) for each in seed))
 
     def _draw(self, tensors, seed):

@@ -93,6 +93,7 @@ def autoencoder_step(
         reconstruction_scale=tf.constant(reconstruction_scale, tf.float64),
         loss=loss,
         T=dtype,
+        name=OP,
     )
     by_name = dict(zip(TELEMETRY, tf.unstack(telemetry, axis=1), strict=True))
     return {**by_name, "activity": activity}

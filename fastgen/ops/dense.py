@@ -65,7 +65,7 @@ def layer(op, x, kernel, bias, activation):
     rows = x.shape[:-1].num_elements() if x.shape.rank else None
     fused = dispatch.fused_op(op, x.dtype, (rows or 0, kernel.shape.num_elements() or 0))
     if fused is None:
-        with tf.name_scope(op):
+        with dispatch.composite_scope(op):
             return function(affine(x, kernel, bias, transposed))
     bias = [] if bias is None else [bias]
     y = fused(x=x, kernel=kernel, bias=bias, activation=name or "linear", name=op)[0]

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from fastgen import dispatch
 from fastgen.ops import adversary, arguments, players
 from fastgen.ops.batch_norm import normalizing
 from fastgen.ops.sigmoid_cross_entropy import sigmoid_cross_entropy
@@ -70,7 +71,8 @@ def discriminator_update(
     targets = _targets(label_smoothing, targets, real, fake)
     found, op = players.players(OP, (discriminator, optimizer))
     if op is None:
-        telemetry = composite(OP, discriminator, optimizer, real, fake, targets)
+        with dispatch.composite_scope(OP):
+            telemetry = composite(OP, discriminator, optimizer, real, fake, targets)
     else:
         telemetry = _fused(op, found[0], real, fake, targets)
     telemetry = tf.stop_gradient(tf.cast(telemetry, tf.float32))
@@ -120,6 +122,7 @@ def _fused(op, player, real, fake, targets):
         real=adversary.rows(real, player.dtype),
         fake=adversary.rows(fake, player.dtype),
         targets=tf.zeros([0], player.dtype) if targets is None else tf.cast(targets, player.dtype),
+        name=OP,
     )
 
 

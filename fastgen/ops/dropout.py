@@ -44,7 +44,7 @@ def dropout(x, rate, seed):
 def _run(x, rate, seed):
     fused = dispatch.fused_op("dropout", x.dtype)
     if fused is None:
-        with tf.name_scope("dropout"):
+        with dispatch.composite_scope("dropout"):
             return dropout_composite(x, rate, seed)
     return fused(x=x, rate=rate, seed=seed, name="dropout")
 

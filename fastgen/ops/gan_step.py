@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from fastgen import dispatch
 from fastgen.ops import adversary, players
 from fastgen.ops.batch_norm import MODES, normalizing
 from fastgen.ops.discriminator_update import composite as update_discriminator
@@ -102,7 +103,8 @@ def gan_step(
     pairs = (generator, generator_optimizer), (discriminator, discriminator_optimizer)
     found, op = players.players(OP, *pairs)
     if op is None:
-        telemetry = Composite(*pairs, images, batch_norm).run(rows, seeds, targets)
+        with dispatch.composite_scope(OP):
+            telemetry = Composite(*pairs, images, batch_norm).run(rows, seeds, targets)
     else:
         telemetry = _fused(op, *found, images, rows, seeds, targets, batch_norm)
     telemetry = tf.stop_gradient(tf.cast(telemetry, tf.float32))
@@ -127,6 +129,7 @@ def _fused(op, generator, discriminator, images, rows, seeds, targets, batch_nor
         rows=rows,
         seeds=seeds,
         targets=tf.zeros([0], dtype) if targets is None else tf.cast(targets, dtype),
+        name=OP,
     )
 
 

@@ -34,7 +34,7 @@ def gaussian_kl(mean, log_var):
     mean, log_var = arguments.gaussian("gaussian_kl", mean, log_var)
     fused = dispatch.fused_op("gaussian_kl", mean.dtype)
     if fused is None:
-        with tf.name_scope("gaussian_kl"):
+        with dispatch.composite_scope("gaussian_kl"):
             mean = arguments.assert_same_shape("gaussian_kl", mean, log_var)
             return gaussian_kl_composite(mean, log_var)
     return fused(mean=mean, log_var=log_var, K=arguments.wide(mean.dtype), name="gaussian_kl")

@@ -38,7 +38,7 @@ def gaussian_noise(x, stddev, seed):
     seed = arguments.seed("gaussian_noise", seed)
     fused = dispatch.fused_op("gaussian_noise", x.dtype)
     if fused is None:
-        with tf.name_scope("gaussian_noise"):
+        with dispatch.composite_scope("gaussian_noise"):
             return gaussian_noise_composite(x, stddev, seed)
     return fused(x=x, stddev=stddev, seed=seed, name="gaussian_noise")
 

@@ -40,7 +40,7 @@ def gaussian_sample(mean, log_var, seed):
     seed = arguments.seed("gaussian_sample", seed)
     fused = dispatch.fused_op("gaussian_sample", mean.dtype)
     if fused is None:
-        with tf.name_scope("gaussian_sample"):
+        with dispatch.composite_scope("gaussian_sample"):
             mean = arguments.assert_same_shape("gaussian_sample", mean, log_var)
             return gaussian_sample_composite(mean, log_var, seed)
     return fused(mean=mean, log_var=log_var, seed=seed, name="gaussian_sample")

@@ -50,7 +50,7 @@ def gaussian_sample_kl(mean, log_var, seed):
     seed = arguments.seed("gaussian_sample_kl", seed)
     fused = dispatch.fused_op("gaussian_sample_kl", mean.dtype)
     if fused is None:
-        with tf.name_scope("gaussian_sample_kl"):
+        with dispatch.composite_scope("gaussian_sample_kl"):
             mean = arguments.assert_same_shape("gaussian_sample_kl", mean, log_var)
             return gaussian_sample_kl_composite(mean, log_var, seed)
     kl_dtype = arguments.wide(mean.dtype)

@@ -104,6 +104,7 @@ def optimizer_update(
         decayed=[True] * len(gradients) if decayed is None else decayed,
         ema_overwrite_frequency=ema_overwrite_frequency,
         accumulation_steps=accumulation_steps,
+        name="optimizer_update",
     )
     return True
 

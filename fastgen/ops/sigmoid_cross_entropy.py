@@ -55,7 +55,7 @@ def sigmoid_cross_entropy(targets, logits, label_smoothing=0.0, reduction="none"
         )
     fused = dispatch.fused_op(op, logits.dtype)
     if fused is None:
-        with tf.name_scope(op):
+        with dispatch.composite_scope(op):
             logits = arguments.assert_same_shape(op, logits, targets, ("logits", "targets"))
             return sigmoid_cross_entropy_composite(targets, logits, label_smoothing, reduction)
     return fused(

@@ -82,7 +82,7 @@ def _run(name, activations, target, kind, passed):
     """Penalty, activity and, `passed` times, the activations."""
     fused = dispatch.fused_op("sparsity", activations.dtype)
     if fused is None:
-        with tf.name_scope(name):
+        with dispatch.composite_scope("sparsity"):
             penalty, activity = sparsity_composite(activations, target, kind)
             return penalty, activity, *passed * [tf.identity(activations)]
     penalty, activity, same = fused(

@@ -24,6 +24,7 @@ from fastgen.plots.interpolation import (  # noqa: E402
     latent_arithmetic,
 )
 from fastgen.plots.latent_map import latent_map  # noqa: E402
+from fastgen.plots.profile import profile  # noqa: E402
 
 __all__ = [
     "contact_sheet",
@@ -36,6 +37,7 @@ __all__ = [
     "interpolation_grid",
     "latent_arithmetic",
     "latent_map",
+    "profile",
     "reconstructions",
     "samples",
 ]

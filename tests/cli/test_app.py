@@ -51,7 +51,7 @@ def test_unknown_arguments(invoke, arguments):
 
 
 COMMANDS = [["demo"], ["train", "vae"], ["train", "gan"]]
-COMMANDS += [[name, "m"] for name in ("sample", "interpolate", "evaluate")]
+COMMANDS += [[name, "m"] for name in ("sample", "interpolate", "evaluate", "profile")]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ["doctor"]], ids=" ".join)

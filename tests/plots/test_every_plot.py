@@ -13,6 +13,10 @@ import fastgen.models
 import fastgen.plots
 
 DENSE = fastgen.models.stacked_autoencoder(codings=3, hidden=(9,), seed=0)
+ROWS = [
+    {"op": "gan_step", "path": "fused", "shape": "30-784 and 784-1, batch 32", "total": 4e-3},
+    {"op": "MatMul", "path": "stock", "shape": "", "total": 1e-3},
+]
 PLOTS = {
     "contact_sheet": lambda model, x, y, **how: fastgen.plots.contact_sheet(model, x, y, **how),
     "denoising": lambda model, x, y, **how: fastgen.plots.denoising(model, x, 1 - x, **how),
@@ -32,6 +36,7 @@ PLOTS = {
         model, x[y == 8], x[y == 3], x[y == 5], **how
     ),
     "latent_map": lambda model, x, y, **how: fastgen.plots.latent_map(model, x[:60], y[:60], **how),
+    "profile": lambda model, x, y, **how: fastgen.plots.profile(ROWS, **how),
     "reconstructions": lambda model, x, y, **how: fastgen.plots.reconstructions(model, x, **how),
     "samples": lambda model, x, y, **how: fastgen.plots.samples(model, 9, seed=3, **how),
 }
