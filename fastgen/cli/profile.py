@@ -29,7 +29,7 @@ def profile(
     stock: Annotated[
         bool, typer.Option(help="Time stock ops for comparison, about a second for each op.")
     ] = True,
-    seconds: Annotated[float, typer.Option(help="Record at most so long.")] = 60.0,
+    seconds: Annotated[float, typer.Option(help="Record at most so long.")] = 30.0,
     steps: Annotated[int, typer.Option(help="Training steps of a model.")] = 100,
     batch_size: Annotated[int, typer.Option(help="Images in a step of a model.")] = 32,
     png: Annotated[Path | None, typer.Option(metavar="PNG", help="Picture to write.")] = None,

@@ -5,7 +5,7 @@ from fastgen import native
 __all__ = ["profile"]
 
 
-def profile(*, stock=True, quiet=False, seconds=60.0, trace=None, nvtx=None):
+def profile(*, stock=True, quiet=False, seconds=30.0, trace=None, nvtx=None):
     """Record what runs inside `with`, and print it at the end, op by op.
 
     Whatever TensorFlow runs is seen, in `fit`, in a `tf.function` or outside: the kernels of
@@ -27,8 +27,10 @@ def profile(*, stock=True, quiet=False, seconds=60.0, trace=None, nvtx=None):
     - `stock`: the time of stock ops over the kernel's at these shapes, timed in turns after the
       end of the block; None with the reason in `why` where there is nothing to time.
 
-    A key of which nothing is known is None. Each event takes some hundred bytes until the end:
-    about 20 MB a second of small ops, so that the recording stops after `seconds`.
+    A key of which nothing is known is None. The trace is kept in memory until the end, where
+    reading it takes a while: about 100 bytes and 10 µs an event, of which a small op in a graph
+    makes 4 or more. So the recording stops after `seconds`, and where the process has grown by
+    1 GiB.
 
     Example:
     >>> import fastgen

@@ -1,6 +1,8 @@
 """Peaks of memory, where TensorFlow and the system count them."""
 
+import os
 import sys
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -29,6 +31,15 @@ def peaks():
         return found
     unit = 1 if sys.platform == "darwin" else 1024
     return found | {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+
+
+def resident():
+    """Bytes of the process that are in memory now; 0 where the system does not say."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:  # not Linux
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _peak(name):

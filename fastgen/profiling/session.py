@@ -13,6 +13,10 @@ from fastgen.profiling import ceilings, memory, ranges, stock, table
 from fastgen.profiling.rows import rows_of
 from fastgen.profiling.trace import Trace, load
 
+LOOK = 0.25  # seconds between looks at memory
+GROWTH = 2**30  # bytes
+_now = time.perf_counter
+
 
 class Profile:
     """What `fastgen.profile` gives, and `with` opens; see there.
@@ -33,6 +37,7 @@ class Profile:
         self._stock, self._quiet, self._nvtx = stock, quiet, nvtx
         self._limit, self._folder = seconds, trace
         self._lock, self._recording = threading.Lock(), False
+        self._ended, self._written = threading.Event(), False
         self._left = contextlib.ExitStack()
 
     def __enter__(self):
@@ -60,33 +65,43 @@ class Profile:
                 "fastgen.profile: TensorFlow's profiler is running already: stop it first, and "
                 "give keras.callbacks.TensorBoard profile_batch=0"
             ) from error
-        self._began, self._recording, Profile._open = time.perf_counter(), True, self
-        self._timer = threading.Timer(self._limit, self._stop, [True])
-        self._timer.daemon = True
-        self._timer.start()
+        self._began, self._recording, Profile._open = _now(), True, self
+        self._ended.clear()
+        threading.Thread(target=self._watch, args=[memory.resident()], daemon=True).start()
 
-    def _stop(self, at_limit=False):
+    def _watch(self, resident):
+        """End the recording where it takes too long, or too much: all of it is kept in memory."""
+        while not self._ended.wait(min(LOOK, max(0, self._began + self._limit - _now()))):
+            if _now() >= self._began + self._limit:
+                seconds = f"{self._limit:g} seconds"
+                return self._stop(f"the first {seconds} were recorded; seconds= sets how many")
+            if memory.resident() - resident > GROWTH:
+                grown = f"until the process had grown by {GROWTH / 2**30:g} GiB"
+                return self._stop(f"what ran was recorded {grown}")
+
+    def _stop(self, note=None):
         """End the recording, once."""
         with self._lock:
             if not self._recording:
                 return
             self._recording = False
-            self.seconds = time.perf_counter() - self._began
+            self._ended.set()
+            self.seconds = _now() - self._began
+            if note:
+                self.notes.append(note)
             try:
                 tf.profiler.experimental.stop()
+                self._written = True
             except tf.errors.UnavailableError:
                 self.notes.append("TensorFlow's profiler was stopped inside: what it saw is lost")
-            if at_limit:
-                self.notes.append(
-                    f"the first {self._limit:g} seconds were recorded; seconds= sets how many"
-                )
+            except tf.errors.OpError as error:  # no folder that can be written
+                self.notes.append(f"the trace could not be written: {error.message}")
 
     def __exit__(self, kind, error, traceback):
         try:
-            self._timer.cancel()
             self._stop()
             self.memory = memory.peaks()
-            space = load(self._folder)
+            space = load(self._folder) if self._written else None
             found = space and Trace(space)
         finally:
             Profile._open = None

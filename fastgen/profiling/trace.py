@@ -5,6 +5,7 @@ innermost op. The kernels of a GPU are events of its streams, which name the op 
 """
 
 import collections
+import functools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from fastgen import dispatch
 NODE = re.compile(r"([^\s:]+):([A-Z_]\w*)")
 CALL = re.compile(r"EagerLocalExecute: (\w+)")
 OURS = re.compile(r"fastgen\.(\w+)")
+PARTS = ("attributes", "inputs", "outputs")  # what csrc/tensorflow/traced.h says of a run
 TAPES = ("gradient_tape", "gradients")
 # A scope that composites open: see dispatch.composite_scope.
 SCOPE = re.compile(r"fastgen\.(\w+?)(?:_\d+)?$")
@@ -168,13 +170,17 @@ def _snake_case(name):
 
 
 def _call(op, stats):
-    if stats.get("path") == dispatch.COMPOSITE:
+    return _read_call(op, *(stats.get(key, "") for key in ("path", *PARTS)))
+
+
+@functools.cache
+def _read_call(op, path, attributes, *tensors):
+    if path == dispatch.COMPOSITE:
         return Call(op, dispatch.COMPOSITE)
-    attributes = read_attributes(stats.get("attributes", ""))
-    if kernel := attributes.get("kernel"):  # of fastgen.jit: NAME:KEY
+    named = read_attributes(attributes)
+    if kernel := named.get("kernel"):  # of fastgen.jit: NAME:KEY
         op = kernel.rpartition(":")[0]
-    tensors = (read_tensors(stats.get(name, "")) for name in ("inputs", "outputs"))
-    return Call(op, dispatch.FUSED, "CPU", tuple(attributes.items()), *tensors)
+    return Call(op, dispatch.FUSED, "CPU", tuple(named.items()), *map(read_tensors, tensors))
 
 
 def _stats(plane, event):

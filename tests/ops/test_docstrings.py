@@ -15,6 +15,7 @@ OTHERS = [
     fastgen.doctor,
     fastgen.parity,
     fastgen.portable,
+    fastgen.profile,
     fastgen.stats,
     fastgen.interrupt.StopOnInterrupt,
 ]

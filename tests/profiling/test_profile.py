@@ -135,6 +135,31 @@ def test_the_limit(record):
     assert p.notes == ["the first 0.2 seconds were recorded; seconds= sets how many"]
 
 
+def test_the_limit_of_memory(record, monkeypatch):
+    monkeypatch.setattr(session, "GROWTH", 2**26)
+    monkeypatch.setattr(session, "LOOK", 0.01)
+    kept = []
+
+    def run():
+        sample_kl()
+        kept.append(np.ones(2**27, "uint8"))
+        time.sleep(0.2)
+        sample_kl()
+
+    p = record(run)
+    assert ours(p) == {("gaussian_sample_kl", "fused"): 1}
+    assert p.notes == ["what ran was recorded until the process had grown by 0.0625 GiB"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, capsys, record):
+    (tmp_path / "file").write_text("")
+    with fastgen.profile(trace=tmp_path / "file/inside") as p:
+        sample_kl()
+    assert p.rows == [] and p.notes[0].startswith("the trace could not be written")
+    assert p.notes[0] in capsys.readouterr().out
+    assert ours(record(sample_kl))
+
+
 def test_nothing_ran(capsys):
     with fastgen.profile() as p:
         pass
@@ -174,7 +199,8 @@ def test_beside_tensorflows_own(tmp_path, record):
         tf.profiler.experimental.stop(save=False)
     assert ours(record(sample_kl))
 
-    with fastgen.profile(quiet=True) as p:
+    record(sample_kl, trace=tmp_path)
+    with fastgen.profile(quiet=True, trace=tmp_path) as p:  # where there is one of before
         sample_kl()
         tf.profiler.experimental.stop(save=False)
     assert p.rows == [] and p.notes == [
