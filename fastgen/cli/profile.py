@@ -27,7 +27,7 @@ def profile(
         list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="Of the script.")
     ] = None,
     stock: Annotated[
-        bool, typer.Option(help="Time stock ops for comparison, about a second for each op.")
+        bool, typer.Option(help="Time stock ops for comparison, some seconds an op at most.")
     ] = True,
     seconds: Annotated[float, typer.Option(help="Record at most so long.")] = 30.0,
     steps: Annotated[int, typer.Option(help="Training steps of a model.")] = 100,

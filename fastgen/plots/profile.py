@@ -2,7 +2,7 @@
 
 from fastgen.plots.page import finish, new_figure, text_width
 
-MOST = 12  # bars
+MOST, LEAST = 12, 0.01  # bars, and the shortest beside the longest
 BAR, HEADER, AXIS = 30, 40, 50  # pixels
 TIMES, SHARES = 420, 260  # width of a panel
 COLOURS = {"fused": "tab:blue", "composite": "tab:orange", "stock": "tab:gray"}
@@ -19,7 +19,8 @@ def profile(rows, path=None):
     >>> figure = fastgen.plots.profile([row], path="profile.png")
 
     Args:
-        rows: `rows` of a `fastgen.profile`; those of the most time are drawn.
+        rows: `rows` of a `fastgen.profile`; the dozen of the most time is drawn, as far as the
+            bars can be seen.
         path: `.png` to write.
 
     Returns:
@@ -31,6 +32,7 @@ def profile(rows, path=None):
     if not rows:
         raise ValueError("profile: rows must be those of a profile in which an op ran. Received: 0")
     chosen = sorted(rows, key=lambda row: -row["total"])[:MOST]
+    chosen = [row for row in chosen if row["total"] >= LEAST * chosen[0]["total"]]
     labels = [_label(row) for row in chosen]
     margin = 20 + max(map(text_width, labels))
     figure = new_figure(margin + TIMES + SHARES + 40, HEADER + BAR * len(chosen) + AXIS)
@@ -86,7 +88,7 @@ def _draw_shares(axes, rows):
             axes.text(100 * row["share"], i, text, va="center", fontsize=9, bbox=clear)
     most = max((100 * row["share"] for row in rows if row.get("share")), default=0)
     axes.set_xlim(0, 1.9 * max(most, 55))  # room for the text of the longest
-    axes.set_xticks([0, 50, 100])
+    axes.set_xticks([0, 50, 100] if most < 200 else [0, 100])
     axes.axvline(100, color="black", linewidth=0.8, zorder=0)
     axes.set_xlabel("%")
     axes.set_title("of the roofline", fontsize=10)

@@ -25,7 +25,8 @@ def profile(*, stock=True, quiet=False, seconds=30.0, trace=None, nvtx=None):
       ceilings, the longer of both, over `seconds`; `bound`, the one: `"memory"` or `"arithmetic"`.
       What stays in the caches can exceed memory's. Ceilings are the CPU's, and so is `share`;
     - `stock`: the time of stock ops over the kernel's at these shapes, timed in turns after the
-      end of the block; None with the reason in `why` where there is nothing to time.
+      end of the block; None with the reason in `why` where there is nothing to time, or the op
+      took less than 2 % of the time of all.
 
     A key of which nothing is known is None. The trace is kept in memory until the end, where
     reading it takes a while: about 100 bytes and 10 µs an event, of which a small op in a graph
@@ -42,7 +43,8 @@ def profile(*, stock=True, quiet=False, seconds=30.0, trace=None, nvtx=None):
     >>> figure = p.plot("profile.png")
 
     Args:
-        stock: whether to time stock ops for comparison, about a second for each op.
+        stock: whether to time stock ops for comparison: half a second for each op, some seconds
+            for a whole step.
         quiet: whether to print nothing; `p.table()` prints it later.
         seconds: number, how long is recorded at most.
         trace: folder for TensorBoard, or None: the trace is not kept.

@@ -18,11 +18,11 @@ class Ceilings(NamedTuple):
     bandwidth: float
     flops: float
 
-    def seconds(self, bytes_, flops, dtype="float"):
+    def seconds(self, bytes_, flops, dtype="float32"):
         """What the roofline allows for some work, and what bounds it."""
         bounds = {
             "memory": bytes_ / self.bandwidth,
-            "arithmetic": flops / (self.flops / (2 if dtype == "double" else 1)),
+            "arithmetic": flops / (self.flops / (2 if dtype == "float64" else 1)),
         }
         bound = max(bounds, key=bounds.get)
         return bounds[bound], bound

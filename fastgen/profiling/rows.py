@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fastgen import dispatch
 from fastgen.profiling.work import player, size, work
 
 STEPS = {
@@ -10,6 +9,7 @@ STEPS = {
     "discriminator_update": ("discriminator_",),
     "gan_step": ("generator_", "discriminator_"),
 }
+LEAST_TIME = 0.02  # of the time of all of our ops: what is below is not worth a comparison
 DTYPES = {"half": "float16", "float": "float32", "double": "float64"}
 
 
@@ -19,12 +19,21 @@ def rows_of(trace, ceilings, compare=None):
     Args:
         trace: `trace.Trace`.
         ceilings: `ceilings.Ceilings`, or None.
-        compare: None, or a function of a `trace.Call` that gives a `stock.Comparison`.
+        compare: None, or a function of a `trace.Call` that gives a `stock.Comparison`; it is
+            called for the ops that take a time worth it.
     """
-    rows = [_row(call, seconds, ceilings, compare) for call, seconds in trace.calls.items()]
+    least = LEAST_TIME * sum(sum(seconds) for seconds in trace.calls.values())
+    rows = []
+    for call, seconds in trace.calls.items():
+        timed = compare if sum(seconds) >= least else _too_short
+        rows.append(_row(call, seconds, ceilings, compare and timed))
     for op, (launches, seconds) in trace.stock.items():
         rows.append(_empty(op, "stock") | _times(launches, seconds, seconds / launches))
     return sorted(rows, key=lambda row: -row["total"])
+
+
+def _too_short(call):
+    return None, f"below {LEAST_TIME:.0%} of the time of all, not timed again"
 
 
 def _empty(op, path):
@@ -40,19 +49,25 @@ def _row(call, seconds, ceilings, compare):
     median = float(np.median(seconds))
     row = _empty(call.op, call.path) | _times(len(seconds), sum(seconds), median)
     row["device"] = call.device
-    found = work(call) if call.path == dispatch.FUSED else None
-    if found is None:
+    if not call.inputs:  # of a composite they are not known
         return row
-    row |= {"shape": shape_of(call), "dtype": dtype_of(call), "bytes": found.bytes}
-    row |= {"flops": found.flops, "steps": found.steps * len(seconds)}
-    if median > 0:
-        row |= {"bandwidth": found.bytes / median, "flops_rate": found.flops / median}
-    if ceilings and median > 0 and call.device == "CPU":
-        allowed, row["bound"] = ceilings.seconds(found.bytes, found.flops, row["dtype"])
-        row["share"] = allowed / median
+    row |= {"shape": shape_of(call), "dtype": dtype_of(call)}
+    if found := work(call):
+        row |= {"bytes": found.bytes, "flops": found.flops, "steps": found.steps * len(seconds)}
+        row |= _rates(row, ceilings if call.device == "CPU" else None)
     if compare:
         row["stock"], row["why"] = compare(call)
     return row
+
+
+def _rates(row, ceilings):
+    median, found = row["seconds"], {}
+    if median > 0:
+        found = {"bandwidth": row["bytes"] / median, "flops_rate": row["flops"] / median}
+    if median > 0 and ceilings:
+        allowed, found["bound"] = ceilings.seconds(row["bytes"], row["flops"], row["dtype"])
+        found["share"] = allowed / median
+    return found
 
 
 def dtype_of(call):

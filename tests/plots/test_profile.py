@@ -48,13 +48,15 @@ def test_those_of_the_most_time():
     labels = [t.get_text() for t in times.get_yticklabels()]
     assert len(labels) == MOST and labels[0].startswith(f"op{2 * MOST - 1} ")
     assert times.get_xlabel() == "µs"
+    times, _ = fastgen.plots.profile([row("long"), row("short", total=1e-5)]).axes
+    assert [t.get_text() for t in times.get_yticklabels()] == ["long 9×4"]
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 1.2, 3.0])
 def test_texts_stay_in_the_picture(share):
     """A ratio or a share beyond the others has its text beside it all the same."""
     more = {"stock": 40.0, "share": share, "bound": "arithmetic"}
-    figure = fastgen.plots.profile([row("gaussian_sample_kl_grad", **more), row(total=1e-5)])
+    figure = fastgen.plots.profile([row("gaussian_sample_kl_grad", **more), row(total=1e-3)])
     figure.draw_without_rendering()
     renderer, width = figure.canvas.get_renderer(), figure.canvas.get_width_height()[0]
     for axes in figure.axes:

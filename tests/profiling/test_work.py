@@ -10,6 +10,7 @@ import tensorflow as tf
 import fastgen
 from benchmarks import gan as benchmark
 from fastgen import ops
+from fastgen.profiling.ceilings import Ceilings
 from fastgen.profiling.work import work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -100,6 +101,7 @@ def test_a_slope_that_is_passed_on(record, row):
     run = with_gradient(lambda x: ops.sigmoid_cross_entropy(X, x, reduction="mean"), X)
     found = row(record(run), "sigmoid_cross_entropy_from_slope_grad")
     assert found["bytes"] is found["share"] is found["bandwidth"] is None
+    assert found["shape"] == f"{ROWS}×{COLUMNS}"
 
 
 def test_a_product(record, row, fused):
@@ -146,6 +148,21 @@ def test_operations_of_an_autoencoder(record, row):
     assert found["flops"] == 32 * 2 * (3 * products - 20 * 7) and found["steps"] == 4
     weights = products + 7 + 3 + 7 + 20
     assert 0 <= found["bytes"] - 4 * (2 * 4 * weights + 32 * 20) < 400
+
+
+def test_the_roofline():
+    ceilings = Ceilings(bandwidth=10.0, flops=100.0)
+    assert ceilings.seconds(30, 200) == (3.0, "memory")
+    assert ceilings.seconds(30, 500) == (5.0, "arithmetic")
+    assert ceilings.seconds(30, 200, "float64") == (4.0, "arithmetic")  # half as many lanes
+
+
+def test_operations_in_float64(record, row, fused):
+    x, kernel = np.ones((400, 300)), np.ones((300, 200))
+    p = record(lambda: ops.dense(x, kernel))
+    found, ceilings = row(p, "dense"), p.ceilings
+    assert found["bound"] == "arithmetic"
+    assert found["share"] == pytest.approx(2 * found["flops_rate"] / ceilings.flops)
 
 
 def test_what_has_no_shapes():
