@@ -34,13 +34,15 @@ struct OnGpu {
 
 // Registers KERNEL<where, T> for OP at every dtype, on the CPU and, where it is built, on the GPU.
 // MORE(T) adds to the KernelDefBuilder.
-#define FASTGEN_REGISTER_AT(DEVICE, WHERE, OP, KERNEL, MORE)                                \
-  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, Eigen::half) MORE(Eigen::half),            \
-                          KERNEL<WHERE, Eigen::half>);                                      \
-  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, Eigen::bfloat16) MORE(Eigen::bfloat16),    \
-                          KERNEL<WHERE, Eigen::bfloat16>);                                  \
-  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, float) MORE(float), KERNEL<WHERE, float>); \
-  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, double) MORE(double), KERNEL<WHERE, double>)
+#define FASTGEN_REGISTER_AT(DEVICE, WHERE, OP, KERNEL, MORE)                             \
+  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, Eigen::half) MORE(Eigen::half),         \
+                          ::fastgen::Traced<KERNEL<WHERE, Eigen::half>>);                \
+  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, Eigen::bfloat16) MORE(Eigen::bfloat16), \
+                          ::fastgen::Traced<KERNEL<WHERE, Eigen::bfloat16>>);            \
+  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, float) MORE(float),                     \
+                          ::fastgen::Traced<KERNEL<WHERE, float>>);                      \
+  REGISTER_KERNEL_BUILDER(FASTGEN_AT(DEVICE, OP, double) MORE(double),                   \
+                          ::fastgen::Traced<KERNEL<WHERE, double>>)
 #define FASTGEN_AT(DEVICE, OP, T) Name(OP).Device(DEVICE).TypeConstraint<T>("T")
 #ifdef FASTGEN_CUDA
 #define FASTGEN_REGISTER(OP, KERNEL, MORE)                                         \

@@ -18,7 +18,8 @@ def profile(*, stock=True, quiet=False, seconds=30.0, trace=None, nvtx=None):
     - `op`, `path` (`"fused"`, `"composite"`, or `"stock"` for what is not of fastgen), `device`,
       `dtype`, `shape`, in words;
     - `launches`, and `steps`, the training steps in them; `total` seconds, summed over threads, and
-      `seconds` of a launch, the median. On a GPU they are those of its kernels;
+      `seconds` of a launch, the median. On a GPU they are those of its kernels, where the trace
+      has its streams, and `device` says so where it has not;
     - `bytes` of a launch, by the contract of the kernel, and `flops`, of its products;
       `bandwidth` and `flops_rate`, both a second;
     - `share` of the roofline: the time that bytes and operations take at the machine's measured

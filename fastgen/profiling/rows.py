@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastgen.profiling.trace import LAUNCH
 from fastgen.profiling.work import player, size, work
 
 STEPS = {
@@ -52,6 +53,8 @@ def _row(call, seconds, ceilings, compare):
     if not call.inputs:  # of a composite they are not known
         return row
     row |= {"shape": shape_of(call), "dtype": dtype_of(call)}
+    if call.device == LAUNCH:
+        return row
     if found := work(call):
         row |= {"bytes": found.bytes, "flops": found.flops, "steps": found.steps * len(seconds)}
         row |= _rates(row, ceilings if call.device == "CPU" else None)

@@ -35,7 +35,7 @@ class Profile:
         self.rows, self.memory, self.notes = [], {}, []
         self.seconds, self.ceilings = 0.0, None
         self._stock, self._quiet, self._nvtx = stock, quiet, nvtx
-        self._limit, self._folder = seconds, trace
+        self._limit, self._trace = seconds, trace
         self._lock, self._recording = threading.Lock(), False
         self._ended, self._written = threading.Event(), False
         self._left = contextlib.ExitStack()
@@ -50,8 +50,7 @@ class Profile:
         with contextlib.ExitStack() as undo:
             if ranges.wanted(self._nvtx):
                 undo.enter_context(ranges.ranges("profile"))
-            if self._folder is None:
-                self._folder = undo.enter_context(tempfile.TemporaryDirectory())
+            self._folder = self._trace or undo.enter_context(tempfile.TemporaryDirectory())
             memory.reset()
             self._start()
             self._left = undo.pop_all()

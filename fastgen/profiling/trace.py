@@ -16,7 +16,9 @@ from fastgen import dispatch
 NODE = re.compile(r"([^\s:]+):([A-Z_]\w*)")
 CALL = re.compile(r"EagerLocalExecute: (\w+)")
 OURS = re.compile(r"fastgen\.(\w+)")
-PARTS = ("attributes", "inputs", "outputs")  # what csrc/tensorflow/traced.h says of a run
+# What csrc/tensorflow/traced.h says of a run.
+PARTS = ("device", "attributes", "inputs", "outputs")
+LAUNCH = "GPU, its launch"  # where the streams are not in the trace
 TAPES = ("gradient_tape", "gradients")
 # A scope that composites open: see dispatch.composite_scope.
 SCOPE = re.compile(r"fastgen\.(\w+?)(?:_\d+)?$")
@@ -174,13 +176,14 @@ def _call(op, stats):
 
 
 @functools.cache
-def _read_call(op, path, attributes, *tensors):
+def _read_call(op, path, device, attributes, *tensors):
     if path == dispatch.COMPOSITE:
         return Call(op, dispatch.COMPOSITE)
     named = read_attributes(attributes)
     if kernel := named.get("kernel"):  # of fastgen.jit: NAME:KEY
         op = kernel.rpartition(":")[0]
-    return Call(op, dispatch.FUSED, "CPU", tuple(named.items()), *map(read_tensors, tensors))
+    where = LAUNCH if device == "GPU" else device or "CPU"
+    return Call(op, dispatch.FUSED, where, tuple(named.items()), *map(read_tensors, tensors))
 
 
 def _stats(plane, event):

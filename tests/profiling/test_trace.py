@@ -6,6 +6,8 @@ pytest.importorskip("tensorflow")
 
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
+from fastgen.profiling.ceilings import Ceilings
+from fastgen.profiling.rows import rows_of
 from fastgen.profiling.trace import Call, Tensor, Trace, read_attributes, read_tensors
 
 US = 10**6  # picoseconds
@@ -124,7 +126,7 @@ def test_kernels_of_a_gpu():
             ("MemcpyH2D", 600, 10),
         ],
     )
-    given = {"inputs": "float[8,2] float[8,2]"}
+    given = {"device": "GPU", "inputs": "float[8,2] float[8,2]"}
     plane(
         space,
         "/host:CPU",
@@ -139,6 +141,14 @@ def test_kernels_of_a_gpu():
     assert calls(trace) == {("gaussian_kl", "fused", "GPU"): [200.0, 200.0]}
     assert next(iter(trace.calls)).inputs[0].shape == (8, 2)
     assert micro([trace.stock["MatMul"][1]]) == [70.0]
+
+
+def test_a_gpu_whose_streams_are_not_in_the_trace():
+    given = {"device": "GPU", "inputs": "float[8,2] float[8,2]", "outputs": "float[8]"}
+    trace = read([("fastgen.gaussian_kl", 2, 6, given)])
+    assert calls(trace) == {("gaussian_kl", "fused", "GPU, its launch"): [6.0]}
+    (row,) = rows_of(trace, Ceilings(1e9, 1e9))
+    assert row["shape"] == "8×2" and row["bandwidth"] is row["share"] is row["bytes"] is None
 
 
 def test_a_kernel_of_a_user_has_its_name():
