@@ -29,6 +29,17 @@ __device__ __forceinline__ float reciprocal(float x) {
 }
 __device__ __forceinline__ double reciprocal(double x) { return 1 / x; }
 
+// To a counter of all blocks: after what this thread, and those it has met at a barrier, wrote; and
+// before what they read next.
+__device__ __forceinline__ void add_release(unsigned* counter, unsigned by) {
+  asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(by) : "memory");
+}
+__device__ __forceinline__ unsigned load_acquire(const unsigned* counter) {
+  unsigned count;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(count) : "l"(counter) : "memory");
+  return count;
+}
+
 // The block's memory that the launch asked for, of 16 bytes' alignment.
 __device__ __forceinline__ char* dynamic_shared() {
   extern __shared__ uint4 dynamic_shared_memory[];

@@ -36,16 +36,8 @@ static int run(const fg_threads* threads, const fg_player& player, const fg_imag
 int discriminator_update(const fg_threads* threads, const fg_player* discriminator,
                          const fg_images* real, const fg_images* fake, const void* targets,
                          double* telemetry) {
-  const fg_mlp& mlp = discriminator->mlp;
-  if (int code = check_player(kOp, *discriminator, real->count + fake->count)) return code;
-  if (int code = check_logit(kOp, mlp)) return code;
-  if (int code = check_images(kOp, *real, mlp.dtype)) return code;
-  if (int code = check_images(kOp, *fake, mlp.dtype)) return code;
-  if (real->count < 1 || fake->count < 1) {
-    return fail(FG_INVALID_ARGUMENT, "%s: there must be real and fake rows. Received: %lld, %lld",
-                kOp, (long long)real->count, (long long)fake->count);
-  }
-  return for_real(kOp, mlp.dtype, [&](auto number) {
+  if (int code = check_judged(kOp, *discriminator, *real, *fake)) return code;
+  return for_real(kOp, discriminator->mlp.dtype, [&](auto number) {
     typedef decltype(number) T;
     return run<T>(threads, *discriminator, *real, *fake, (const T*)targets, telemetry);
   });

@@ -110,31 +110,12 @@ class Gan {
   Spread<T> spread_;
 };
 
-static int check(const fg_player& g, const fg_player& d, const fg_gan_feed& feed) {
-  if (int code = check_player(kOp, g, feed.batch)) return code;
-  if (int code = check_player(kOp, d, 2 * feed.batch)) return code;
-  if (int code = check_logit(kOp, d.mlp)) return code;
-  if (int code = check_images(kOp, feed.images, d.mlp.dtype)) return code;
-  const int64_t out = g.mlp.layers[g.mlp.count - 1].units, in = d.mlp.layers[0].inputs;
-  if (g.mlp.dtype != d.mlp.dtype || out != in) {
-    return fail(FG_INVALID_ARGUMENT,
-                "%s: the discriminator must take what the generator makes, %lld numbers of dtype "
-                "code %d. Received: %lld, code %d",
-                kOp, (long long)out, (int)g.mlp.dtype, (long long)in, (int)d.mlp.dtype);
-  }
-  if (feed.steps < 0 || feed.n_critic < 1 || feed.batch < 1) {
-    return fail(FG_INVALID_ARGUMENT,
-                "%s: steps must be 0 or more, n_critic and batch 1 or more. Received: %lld, %lld, "
-                "%lld",
-                kOp, (long long)feed.steps, (long long)feed.n_critic, (long long)feed.batch);
-  }
-  return check_rows(kOp, feed.rows, feed.steps * feed.n_critic * feed.batch, feed.images.count);
-}
-
 int gan_step(const fg_threads* threads, const fg_player* generator, const fg_player* discriminator,
              const fg_gan_feed* feed, double* telemetry, int64_t done[2]) {
   done[0] = done[1] = 0;
-  if (int code = check(*generator, *discriminator, *feed)) return code;
+  if (int code = check_gan(kOp, *generator, *discriminator, *feed)) return code;
+  const int64_t rows = feed->steps * feed->n_critic * feed->batch;
+  if (int code = check_rows(kOp, feed->rows, rows, feed->images.count)) return code;
   return for_real(kOp, generator->mlp.dtype, [&](auto number) {
     const Layers g(generator->mlp);
     Layers d(discriminator->mlp);

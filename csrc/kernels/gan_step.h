@@ -41,6 +41,22 @@ FG_API int fg_gan_step(const fg_threads* threads, const fg_player* generator,
                        const fg_player* discriminator, const fg_gan_feed* feed, double* telemetry,
                        int64_t done[2]);
 
+// The same on a CUDA stream, in builds with CUDA: see discriminator_update.h and mlp.h. Everything that
+// feed, networks and optimizers point to is on the device, rates, rows, seeds, telemetry and done
+// included; the structs themselves and the layers are on the host, read before the call returns. The
+// call does not wait for the stream, and a stream that is captured may be given: a replay starts from
+// the optimizers' iterations at the call. So it is no error here if a loss is not finite: from that
+// phase on nothing is written but the loss itself, where telemetry has it, and done tells how far it
+// came; with d and g updates made, d == (g + 1) n_critic says that it was the generator's, less that it
+// was the discriminator's, if g is less than steps. An image's row that is not in [0, count) is read as
+// NaN, and so ends as such a loss.
+// FASTGEN_CUDA_GAN=persistent (the default) runs all steps in one cooperative launch, a barrier of all
+// blocks between phases; =graph, and a GPU without such launches, a launch for each phase, several
+// steps by a CUDA graph. Bits are the same.
+FG_API int fg_cuda_gan_step(void* stream, const fg_player* generator,
+                            const fg_player* discriminator, const fg_gan_feed* feed,
+                            double* telemetry, int64_t done[2]);
+
 #ifdef __cplusplus
 }
 #endif

@@ -57,6 +57,14 @@ FG_API int fg_mlp_forward(const fg_threads* threads, const fg_mlp* mlp, int64_t 
 FG_API int fg_mlp_grad(const fg_threads* threads, const fg_mlp* mlp, int64_t rows, const void* x,
                        const void* d_y, void* d_x);
 
+// The same on a CUDA stream, in builds with CUDA, of at most 12 layers: all arrays on its device, of
+// their elements' alignment, the seeds too; what is pointed from to them on the host, read before the
+// call returns. See gan_step.h.
+FG_API int fg_cuda_mlp_forward(void* stream, const fg_mlp* mlp, int64_t rows, const void* x,
+                               void* y);
+FG_API int fg_cuda_mlp_grad(void* stream, const fg_mlp* mlp, int64_t rows, const void* x,
+                            const void* d_y, void* d_x);
+
 #ifdef __cplusplus
 }
 #endif

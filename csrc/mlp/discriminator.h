@@ -8,17 +8,6 @@
 namespace fastgen {
 namespace FASTGEN_TARGET {
 
-inline int check_logit(const char* op, const fg_mlp& mlp) {
-  const fg_mlp_layer& last = mlp.layers[mlp.count - 1];
-  const bool logit = last.activation == FG_LINEAR || last.activation == FG_SIGMOID;
-  if (last.units == 1 && logit) return FG_OK;
-  return fail(
-      FG_INVALID_ARGUMENT,
-      "%s: the discriminator must end in one unit, linear or sigmoid. Received: %lld units, "
-      "activation %d",
-      op, (long long)last.units, (int)last.activation);
-}
-
 template <class T>
 class Discriminator {
   typedef typename Compute<T>::type V;

@@ -1,6 +1,7 @@
 // Rows of images on their way into a panel.
 #pragma once
 #include "kernels/discriminator_update.h"
+#include "mlp/requirements.h"
 #include "mlp/rows.h"
 
 namespace fastgen {
@@ -22,13 +23,6 @@ void put_images(const Panel& p, int64_t cols, const fg_images& images, const At&
       return load(x, at(row) * cols + col, lanes);
     });
   }
-}
-
-inline int check_images(const char* op, const fg_images& images, fg_dtype dtype) {
-  if (images.dtype == dtype || images.dtype == FG_UINT8) return FG_OK;
-  return fail(FG_INVALID_ARGUMENT,
-              "%s: images must be uint8 or of the network's dtype, code %d. Received: code %d", op,
-              (int)dtype, (int)images.dtype);
 }
 
 inline int check_rows(const char* op, const int64_t* rows, int64_t size, int64_t count) {

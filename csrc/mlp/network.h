@@ -9,11 +9,10 @@
 #include "core/status.h"
 #include "kernels/mlp.h"
 #include "mlp/product.h"
+#include "mlp/requirements.h"
 
 namespace fastgen {
 namespace FASTGEN_TARGET {
-
-constexpr int64_t kMaxLayers = 64;
 
 // How the rows of a batch are cut. 32 rows are two vectors: each weight that is read serves both. A
 // smaller batch is cut into panels of 16, for two threads.

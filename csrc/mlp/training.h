@@ -27,29 +27,6 @@ struct Layers {
   }
 };
 
-// Whether a network and its optimizer have what they need for a batch.
-inline int check_player(const char* op, const fg_player& player, int64_t rows,
-                        bool autoencoder = false) {
-  if (int code = check_mlp(op, player.mlp, rows, autoencoder)) return code;
-  const fg_optimizer& o = player.optimizer;
-  if (int code = check_optimizer(op, o)) return code;
-  if (o.loss_scale != 0) {
-    return fail(FG_INVALID_ARGUMENT, "%s: the loss has no scale here. Received: loss_scale=%g", op,
-                o.loss_scale);
-  }
-  for (int64_t i = 0; i < player.mlp.count; ++i) {
-    const fg_mlp_layer& l = player.mlp.layers[i];
-    bool again = false;  // a kernel's state is that of its first layer
-    for (int64_t j = 0; j < i; ++j) {
-      again |= l.kernel.variable == player.mlp.layers[j].kernel.variable;
-    }
-    if (int code = again ? FG_OK : check_state(op, o, 2 * i, l.kernel, true)) return code;
-    if (!l.bias.variable) continue;
-    if (int code = check_state(op, o, 2 * i + 1, l.bias, true)) return code;
-  }
-  return FG_OK;
-}
-
 template <class T>
 class Training {
  public:

@@ -18,6 +18,7 @@ namespace on_cpu {
 namespace {
 
 constexpr size_t kStack = 96 << 10;
+constexpr uint64_t kMostPolls = 20'000'000;  // in a launch
 
 struct Copy {
   void* to;
@@ -25,10 +26,14 @@ struct Copy {
   int bytes;
 };
 
+struct Block;
+
 struct Fiber {
   ucontext_t context;
   std::unique_ptr<char[]> stack{new char[kStack]};
   dim3 index;
+  int thread;  // of its block
+  Block* block;
   bool done, waiting;
   std::deque<std::vector<Copy>> copies;  // by group, the last one open
 };
@@ -36,27 +41,34 @@ struct Fiber {
 // Threads that wait for each other: all of a block, or some lanes of a warp.
 struct Barrier {
   int expected = 0;
-  std::vector<int> waiting;
+  std::vector<Fiber*> waiting;
+};
+
+struct Block {
+  dim3 index;
+  Barrier of_block;
+  std::map<std::pair<int, unsigned>, Barrier> of_lanes;  // by warp and mask
+  std::vector<uint64_t> slots;
+  std::unique_ptr<char[]> shared;
 };
 
 std::vector<std::unique_ptr<Fiber>> fibers;  // kept from block to block
-int threads, current;
+std::vector<Block> blocks;                   // those that run
+int threads;                                 // of a block
+Fiber* current;
 ucontext_t scheduler;
 const std::function<void()>* body;
-Barrier of_block;
-std::map<std::pair<int, unsigned>, Barrier> of_lanes;  // by warp and mask
-std::vector<uint64_t> slots;
-std::unique_ptr<char[]> shared;
-uint64_t launches;
+uint64_t launches, polls;
 
 void enter() {
   (*body)();
-  fibers[current]->done = true;
-  swapcontext(&fibers[current]->context, &scheduler);
+  current->done = true;
+  swapcontext(&current->context, &scheduler);
 }
 
-void prepare(Fiber* fiber, unsigned i) {
+void prepare(Fiber* fiber, Block* block, unsigned i) {
   fiber->index = dim3(i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y);
+  fiber->thread = (int)i, fiber->block = block;
   fiber->done = fiber->waiting = false;
   fiber->copies.assign(1, {});
   getcontext(&fiber->context);
@@ -69,41 +81,46 @@ void prepare(Fiber* fiber, unsigned i) {
 void wait(Barrier* barrier) {
   barrier->waiting.push_back(current);
   if ((int)barrier->waiting.size() == barrier->expected) {
-    for (int thread : barrier->waiting) fibers[thread]->waiting = false;
+    for (Fiber* fiber : barrier->waiting) fiber->waiting = false;
     barrier->waiting.clear();
     return;
   }
-  fibers[current]->waiting = true;
-  swapcontext(&fibers[current]->context, &scheduler);
+  current->waiting = true;
+  swapcontext(&current->context, &scheduler);
 }
 
 [[noreturn]] void give_up(const char* why) {
   fprintf(stderr, "CUDA on the CPU: %s, block (%u, %u, %u), thread %d of %d\n", why, blockIdx.x,
-          blockIdx.y, blockIdx.z, current, threads);
+          blockIdx.y, blockIdx.z, current->thread, threads);
   abort();
 }
 
-void run_block() {
-  while ((int)fibers.size() < threads) fibers.push_back(std::make_unique<Fiber>());
-  for (int i = 0; i < threads; ++i) prepare(fibers[i].get(), i);
-  of_block = {};
-  of_block.expected = threads;
-  of_lanes.clear();
+// Until all blocks are done.
+void run_blocks(size_t shared_bytes) {
+  const int count = threads * (int)blocks.size();
+  while ((int)fibers.size() < count) fibers.push_back(std::make_unique<Fiber>());
+  for (int i = 0; i < count; ++i) prepare(fibers[i].get(), &blocks[i / threads], i % threads);
+  for (Block& block : blocks) {
+    block.of_block.expected = threads;
+    block.slots.assign((threads + 31) / 32 * 32, 0);
+    block.shared.reset(new char[shared_bytes]);
+    memset(block.shared.get(), 0xff, shared_bytes);  // NaN until it is written
+  }
   // Forwards, backwards, and from the middle.
-  const int way = (int)(launches++ % 3), first = way == 2 ? threads / 2 : 0;
-  for (int left = threads; left > 0;) {
+  const int way = (int)(launches++ % 3), first = way == 2 ? count / 2 : 0;
+  for (int left = count; left > 0;) {
     bool ran = false;
-    for (int i = 0; i < threads; ++i) {
-      current = way == 1 ? threads - 1 - i : (first + i) % threads;
-      Fiber& fiber = *fibers[current];
-      if (fiber.done || fiber.waiting) continue;
+    for (int i = 0; i < count; ++i) {
+      current = fibers[way == 1 ? count - 1 - i : (first + i) % count].get();
+      if (current->done || current->waiting) continue;
       ran = true;
-      threadIdx = fiber.index;
-      swapcontext(&scheduler, &fiber.context);
-      left -= fiber.done;
+      threadIdx = current->index, blockIdx = current->block->index;
+      swapcontext(&scheduler, &current->context);
+      left -= current->done;
     }
     if (!ran) give_up("threads wait for others that have left or wait elsewhere");
   }
+  blocks.clear();
 }
 
 }  // namespace
@@ -112,44 +129,47 @@ void run_block() {
 __attribute__((weak)) void begin_access() {}
 __attribute__((weak)) void end_access() {}
 
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, bool together,
+              const std::function<void()>& thread) {
   const Access access;
   gridDim = grid, blockDim = block;
   threads = (int)(block.x * block.y * block.z);
-  body = &thread;
-  slots.assign((threads + 31) / 32 * 32, 0);
+  body = &thread, polls = 0;
   for (unsigned z = 0; z < grid.z; ++z) {
     for (unsigned y = 0; y < grid.y; ++y) {
       for (unsigned x = 0; x < grid.x; ++x) {
-        blockIdx = dim3(x, y, z);
-        shared.reset(new char[shared_bytes]);
-        memset(shared.get(), 0xff, shared_bytes);  // NaN until it is written
-        run_block();
+        blocks.emplace_back().index = dim3(x, y, z);
+        if (!together) run_blocks(shared_bytes);
       }
     }
   }
-  shared.reset();
+  if (!blocks.empty()) run_blocks(shared_bytes);
 }
 
-void wait_for_block() { wait(&of_block); }
+void wait_for_block() { wait(&current->block->of_block); }
 
 void wait_for_lanes(unsigned mask) {
-  const int warp = current / 32;
-  if (!(mask >> (current % 32) & 1)) give_up("a thread is not in the mask it waits with");
-  Barrier& barrier = of_lanes[{warp, mask}];
+  const int warp = current->thread / 32;
+  if (!(mask >> (current->thread % 32) & 1)) give_up("a thread is not in the mask it waits with");
+  Barrier& barrier = current->block->of_lanes[{warp, mask}];
   const int lanes = threads - warp * 32 < 32 ? threads - warp * 32 : 32;
   barrier.expected = __builtin_popcount(lanes == 32 ? mask : mask & ((1u << lanes) - 1));
   wait(&barrier);
 }
 
+void let_others_run() {
+  if (++polls > kMostPolls) give_up("threads look at memory that none changes");
+  swapcontext(&current->context, &scheduler);
+}
+
 void copy_later(void* to, const void* from, int bytes) {
   if (bytes < 0 || bytes > 16) give_up("a copy is not of 0 to 16 bytes");
   if ((uintptr_t)to % 16 || (uintptr_t)from % 16) give_up("a copy is not aligned");
-  fibers[current]->copies.back().push_back({to, from, bytes});
+  current->copies.back().push_back({to, from, bytes});
 }
-void commit_copies() { fibers[current]->copies.emplace_back(); }
+void commit_copies() { current->copies.emplace_back(); }
 void wait_for_copies(int groups) {
-  auto& copies = fibers[current]->copies;
+  auto& copies = current->copies;
   for (; (int)copies.size() > groups + 1; copies.pop_front()) {
     for (const Copy& copy : copies.front()) {
       memcpy(copy.to, copy.from, copy.bytes);
@@ -158,8 +178,8 @@ void wait_for_copies(int groups) {
   }
 }
 
-uint64_t& slot(int lane) { return slots[current / 32 * 32 + lane]; }
-int lane() { return current % 32; }
-void* dynamic_shared() { return shared.get(); }
+uint64_t& slot(int lane) { return current->block->slots[current->thread / 32 * 32 + lane]; }
+int lane() { return current->thread % 32; }
+void* dynamic_shared() { return current->block->shared.get(); }
 
 }  // namespace on_cpu

@@ -1,5 +1,7 @@
-// A block of CUDA threads on one thread of the CPU: each is a fiber that runs until it waits. Who is
-// resumed first changes from launch to launch, so that a missing barrier shows.
+// Blocks of CUDA threads on one thread of the CPU: each is a fiber that runs until it waits. Who is
+// resumed first changes from launch to launch, so that a missing barrier shows. Blocks run one after
+// the other, but those of a cooperative launch together: their kernels must have no __shared__ memory
+// but the dynamic one, for all else is one for all blocks here.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -16,12 +18,16 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace on_cpu {
 
-// Runs `thread` as every thread of every block, block after block.
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread);
+// Runs `thread` as every thread of every block, block after block or all together.
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, bool together,
+              const std::function<void()>& thread);
 
 // Waits for all threads of the block, or for those lanes of the warp.
 void wait_for_block();
 void wait_for_lanes(unsigned mask);
+
+// For a thread that looks at memory until another changes it.
+void let_others_run();
 
 // Eight bytes that lane `lane` of this warp shows the others.
 uint64_t& slot(int lane);

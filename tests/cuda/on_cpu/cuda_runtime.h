@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <functional>
 #include <tuple>
 #include <utility>
 
 #include "on_cpu/access.h"
 #include "on_cpu/block.h"
+#include "on_cpu/graph.h"
 
 #define __host__
 #define __device__
@@ -28,18 +30,11 @@ struct alignas(8) uint2 {
   unsigned x, y;
 };
 
-typedef enum {
-  cudaSuccess = 0,
-  cudaErrorInvalidValue = 1,
-  cudaErrorMemoryAllocation = 2
-} cudaError_t;
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline const char* cudaGetErrorName(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorInvalidValue";
 }
 inline const char* cudaGetErrorString(cudaError_t) { return "as CUDA on the CPU sees it"; }
-
-typedef struct OnCpuStream* cudaStream_t;
 
 // New memory is NaN until it is written.
 inline cudaError_t cudaMalloc(void** memory, size_t bytes) {
@@ -96,17 +91,43 @@ cudaError_t cudaFuncSetAttribute(Kernel, cudaFuncAttribute, int bytes) {
   return bytes <= kSharedMemory ? cudaSuccess : cudaErrorInvalidValue;
 }
 
+// One or two blocks on each of two multiprocessors, by turns: results must not depend on it.
+template <class Kernel>
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Kernel, int, size_t) {
+  static int calls = 0;
+  *blocks = 1 + calls++ % 2;
+  return cudaSuccess;
+}
+enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount, cudaDevAttrCooperativeLaunch };
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  *value = attribute == cudaDevAttrMultiProcessorCount ? 2 : 1;
+  return cudaSuccess;
+}
+
+enum cudaLaunchAttributeID { cudaLaunchAttributeCooperative };
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+  struct {
+    int cooperative;
+  } val;
+};
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   size_t dynamicSmemBytes;
   cudaStream_t stream;
+  cudaLaunchAttribute* attrs;
+  unsigned numAttrs;
 };
 template <class... Params, class... Args>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Params...),
                                Args&&... args) {
-  const std::tuple<Params...> given(std::forward<Args>(args)...);
-  on_cpu::run_grid(config->gridDim, config->blockDim, config->dynamicSmemBytes,
-                   [&] { std::apply(kernel, given); });
+  const std::tuple<std::remove_const_t<Params>...> given(std::forward<Args>(args)...);
+  const bool together = config->numAttrs > 0 && config->attrs[0].val.cooperative;
+  const cudaLaunchConfig_t at = *config;
+  on_cpu::submit(at.stream, [=] {
+    on_cpu::run_grid(at.gridDim, at.blockDim, at.dynamicSmemBytes, together,
+                     [&] { std::apply(kernel, given); });
+  });
   return cudaSuccess;
 }
 
