@@ -13,11 +13,11 @@ DeviceRows rows_of(const fg_player& player, const fg_images& images) {
 }
 
 template <class T>
-int run(void* stream, const fg_player& player, const fg_images& real, const fg_images& fake,
-        const T* targets, double* telemetry) {
+int run(void* stream, fg_cuda_precision precision, const fg_player& player, const fg_images& real,
+        const fg_images& fake, const T* targets, double* telemetry) {
   constexpr int net = kDiscriminator;
   const int64_t rows = real.count + fake.count;
-  Program<T> program(kOp, stream);
+  Program<T> program(kOp, stream, precision);
   if (int code = program.add_player(net, player, rows, true, nullptr)) return code;
   program.read(net, rows_of(player, real), rows_of(player, fake));
   program.plan.targets = targets, program.plan.telemetry = telemetry;
@@ -38,13 +38,15 @@ int run(void* stream, const fg_player& player, const fg_images& real, const fg_i
 }  // namespace mlp
 }  // namespace fastgen
 
-extern "C" int fg_cuda_discriminator_update(void* stream, const fg_player* discriminator,
-                                            const fg_images* real, const fg_images* fake,
-                                            const void* targets, double* telemetry) {
+extern "C" int fg_cuda_discriminator_update(void* stream, fg_cuda_precision precision,
+                                            const fg_player* discriminator, const fg_images* real,
+                                            const fg_images* fake, const void* targets,
+                                            double* telemetry) {
   using namespace fastgen;
   if (int code = check_judged(mlp::kOp, *discriminator, *real, *fake)) return code;
-  return mlp::for_real(mlp::kOp, discriminator->mlp.dtype, [&](auto number) {
+  return mlp::for_real(mlp::kOp, precision, discriminator->mlp.dtype, [&](auto number) {
     typedef decltype(number) T;
-    return mlp::run<T>(stream, *discriminator, *real, *fake, (const T*)targets, telemetry);
+    return mlp::run<T>(stream, precision, *discriminator, *real, *fake, (const T*)targets,
+                       telemetry);
   });
 }

@@ -47,9 +47,10 @@ FG_API int fg_discriminator_update(const fg_threads* threads, const fg_player* d
 // stream, so that a loss that is not finite is no error here: telemetry, on the device as well, then
 // has it in its first place, and zeros. Optimizers that average weights or accumulate gradients are
 // refused.
-FG_API int fg_cuda_discriminator_update(void* stream, const fg_player* discriminator,
-                                        const fg_images* real, const fg_images* fake,
-                                        const void* targets, double* telemetry);
+FG_API int fg_cuda_discriminator_update(void* stream, fg_cuda_precision precision,
+                                        const fg_player* discriminator, const fg_images* real,
+                                        const fg_images* fake, const void* targets,
+                                        double* telemetry);
 
 #ifdef __cplusplus
 }

@@ -13,14 +13,15 @@ constexpr const char* kOp = "gan_step";
 template <class T>
 class GanProgram {
  public:
-  GanProgram(void* stream, const fg_player& g, const fg_player& d, const fg_gan_feed& feed)
+  GanProgram(void* stream, fg_cuda_precision precision, const fg_player& g, const fg_player& d,
+             const fg_gan_feed& feed)
       : feed_(feed),
         batch_(feed.batch),
         first_(feed.n_critic * feed.batch),
         layers_of_g_((int)g.mlp.count),
         layers_of_d_((int)d.mlp.count),
         stream_(stream),
-        program_(kOp, stream) {}
+        program_(kOp, stream, precision) {}
 
   int run(const fg_player& g, const fg_player& d, double* telemetry, int64_t* done) {
     if (int code = clear(kOp, stream_, done, 2)) return code;
@@ -124,14 +125,14 @@ class GanProgram {
 }  // namespace mlp
 }  // namespace fastgen
 
-extern "C" int fg_cuda_gan_step(void* stream, const fg_player* generator,
-                                const fg_player* discriminator, const fg_gan_feed* feed,
-                                double* telemetry, int64_t done[2]) {
+extern "C" int fg_cuda_gan_step(void* stream, fg_cuda_precision precision,
+                                const fg_player* generator, const fg_player* discriminator,
+                                const fg_gan_feed* feed, double* telemetry, int64_t done[2]) {
   using namespace fastgen;
   if (int code = check_gan(mlp::kOp, *generator, *discriminator, *feed)) return code;
-  return mlp::for_real(mlp::kOp, generator->mlp.dtype, [&](auto number) {
+  return mlp::for_real(mlp::kOp, precision, generator->mlp.dtype, [&](auto number) {
     typedef decltype(number) T;
-    mlp::GanProgram<T> program(stream, *generator, *discriminator, *feed);
+    mlp::GanProgram<T> program(stream, precision, *generator, *discriminator, *feed);
     return program.run(*generator, *discriminator, telemetry, done);
   });
 }

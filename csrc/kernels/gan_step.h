@@ -53,7 +53,7 @@ FG_API int fg_gan_step(const fg_threads* threads, const fg_player* generator,
 // FASTGEN_CUDA_GAN=persistent (the default) runs all steps in one cooperative launch, a barrier of all
 // blocks between phases; =graph, and a GPU without such launches, a launch for each phase, several
 // steps by a CUDA graph. Bits are the same.
-FG_API int fg_cuda_gan_step(void* stream, const fg_player* generator,
+FG_API int fg_cuda_gan_step(void* stream, fg_cuda_precision precision, const fg_player* generator,
                             const fg_player* discriminator, const fg_gan_feed* feed,
                             double* telemetry, int64_t done[2]);
 

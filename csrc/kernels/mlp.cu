@@ -31,18 +31,19 @@ int run(Program<T>* program) {
 }
 
 template <class T>
-int forward(const char* op, void* stream, const fg_mlp& mlp, int64_t rows, const void* x, T* y) {
+int forward(const char* op, void* stream, fg_cuda_precision precision, const fg_mlp& mlp,
+            int64_t rows, const void* x, T* y) {
   if (rows == 0) return FG_OK;
-  Program<T> program(op, stream);
+  Program<T> program(op, stream, precision);
   if (int code = add_layers(&program, mlp, rows, x)) return code;
   program.give_outputs(y);
   return run(&program);
 }
 
 template <class T>
-int backward(const char* op, void* stream, const fg_mlp& mlp, int64_t rows, const void* x,
-             const T* d_y, T* d_x) {
-  Program<T> program(op, stream);
+int backward(const char* op, void* stream, fg_cuda_precision precision, const fg_mlp& mlp,
+             int64_t rows, const void* x, const T* d_y, T* d_x) {
+  Program<T> program(op, stream, precision);
   if (int code = add_layers(&program, mlp, rows, x)) return code;
   program.plan.d_y = d_y, program.plan.d_x = d_x;
   program.begin_phase();
@@ -61,22 +62,23 @@ int backward(const char* op, void* stream, const fg_mlp& mlp, int64_t rows, cons
 
 extern "C" {
 
-int fg_cuda_mlp_forward(void* stream, const fg_mlp* mlp, int64_t rows, const void* x, void* y) {
+int fg_cuda_mlp_forward(void* stream, fg_cuda_precision precision, const fg_mlp* mlp, int64_t rows,
+                        const void* x, void* y) {
   constexpr const char* op = "mlp_forward";
   if (int code = fastgen::check_mlp(op, *mlp, rows)) return code;
-  return fastgen::mlp::for_real(op, mlp->dtype, [&](auto number) {
+  return fastgen::mlp::for_real(op, precision, mlp->dtype, [&](auto number) {
     typedef decltype(number) T;
-    return fastgen::mlp::forward(op, stream, *mlp, rows, x, (T*)y);
+    return fastgen::mlp::forward(op, stream, precision, *mlp, rows, x, (T*)y);
   });
 }
 
-int fg_cuda_mlp_grad(void* stream, const fg_mlp* mlp, int64_t rows, const void* x, const void* d_y,
-                     void* d_x) {
+int fg_cuda_mlp_grad(void* stream, fg_cuda_precision precision, const fg_mlp* mlp, int64_t rows,
+                     const void* x, const void* d_y, void* d_x) {
   constexpr const char* op = "mlp_grad";
   if (int code = fastgen::check_mlp(op, *mlp, rows)) return code;
-  return fastgen::mlp::for_real(op, mlp->dtype, [&](auto number) {
+  return fastgen::mlp::for_real(op, precision, mlp->dtype, [&](auto number) {
     typedef decltype(number) T;
-    return fastgen::mlp::backward(op, stream, *mlp, rows, x, (const T*)d_y, (T*)d_x);
+    return fastgen::mlp::backward(op, stream, precision, *mlp, rows, x, (const T*)d_y, (T*)d_x);
   });
 }
 }

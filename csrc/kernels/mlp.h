@@ -12,6 +12,7 @@
 // Determinism: bit-equal for any thread count within an ISA; rows are cut by their number alone.
 #pragma once
 #include "core/activation.h"
+#include "cuda/precision.h"
 #include "kernels/optimizer_update.h"
 #include "kernels/sparsity.h"
 
@@ -59,11 +60,12 @@ FG_API int fg_mlp_grad(const fg_threads* threads, const fg_mlp* mlp, int64_t row
 
 // The same on a CUDA stream, in builds with CUDA, of at most 12 layers: all arrays on its device, of
 // their elements' alignment, the seeds too; what is pointed from to them on the host, read before the
-// call returns. See gan_step.h.
-FG_API int fg_cuda_mlp_forward(void* stream, const fg_mlp* mlp, int64_t rows, const void* x,
-                               void* y);
-FG_API int fg_cuda_mlp_grad(void* stream, const fg_mlp* mlp, int64_t rows, const void* x,
-                            const void* d_y, void* d_x);
+// call returns. precision is that of float32: of products that
+// are large enough, FG_CUDA_TF32 rounds the factors. See gan_step.h.
+FG_API int fg_cuda_mlp_forward(void* stream, fg_cuda_precision precision, const fg_mlp* mlp,
+                               int64_t rows, const void* x, void* y);
+FG_API int fg_cuda_mlp_grad(void* stream, fg_cuda_precision precision, const fg_mlp* mlp,
+                            int64_t rows, const void* x, const void* d_y, void* d_x);
 
 #ifdef __cplusplus
 }

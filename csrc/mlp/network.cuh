@@ -1,6 +1,7 @@
 // Dense networks as the threads of a GPU see them: where weights, activations and gradients lie, what
 // the rows are, and the phases of a step, made of jobs whose tiles any block may take.
 #pragma once
+#include "cuda/precision.h"
 #include "cuda/storage.cuh"
 #include "kernels/discriminator_update.h"
 #include "mlp/optimizer_scalars.h"
@@ -30,15 +31,15 @@ template <class T>
 struct DeviceLayer {
   DeviceVariable<T> kernel, bias;
   T *values, *sums, *slopes;  // outputs; what is activated, or NULL; the gradient of that
-  int64_t inputs, units, stride;
+  int inputs, units, stride;
   double slope, amount;
   int activation, transposed;
   int corruption, drawn;  // and which of a pass's seeds is its own
   int tied, leads;        // the next layer with this kernel, or -1; whether it is the first
   int packs;              // whether its inputs can be read 16 bytes, or 4 of uint8, at a time
 
-  __host__ __device__ int64_t lines() const { return transposed ? units : inputs; }
-  __host__ __device__ int64_t cols() const { return transposed ? inputs : units; }
+  __host__ __device__ int lines() const { return transposed ? units : inputs; }
+  __host__ __device__ int cols() const { return transposed ? inputs : units; }
 };
 
 template <class T>
@@ -86,7 +87,7 @@ struct Job {
   int squares;  // the place of its first tile among those of the network's, or -1
   // Rows of the network. Of kSettle: how many, and tiles of kHead; of kSum and kApply, rows: parts; of
   // kReport, first: the step, from the present one.
-  int64_t first, rows, tiles;
+  int first, rows, tiles;
 };
 struct Phase {
   int first, jobs, stops;  // stops: nothing from here on if the loss was not finite
@@ -143,6 +144,7 @@ struct Plan {
   int64_t* done;
   int64_t real_tiles, head_tiles, rows_of_head_tile, spread_parts;
   int telemetry_stride;
+  fg_cuda_precision precision;
 };
 
 }  // namespace mlp

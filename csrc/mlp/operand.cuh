@@ -67,7 +67,7 @@ struct Operand {
   __device__ __forceinline__ const T* matrix() const {
     return layer > 0 ? plan.nets[net].layers[layer - 1].values : nullptr;
   }
-  __device__ __forceinline__ int64_t stride() const {
+  __device__ __forceinline__ int stride() const {
     return layer > 0 ? plan.nets[net].layers[layer - 1].stride : 0;
   }
 

@@ -4,6 +4,7 @@
 // alone. One code serves every size and job: a kernel that holds all phases stays small.
 #pragma once
 #include "cuda/intrinsics.cuh"
+#include "cuda/mma.cuh"
 #include "mlp/operand.cuh"
 
 namespace fastgen {
@@ -13,12 +14,14 @@ namespace mlp {
 constexpr int kEngineShared = 78 << 10;
 constexpr int kSide = 4;  // of a thread's elements
 
+constexpr int kLargest = 6;  // logarithm of the largest tile's side
+
 // 8: few rows, so that there are blocks enough; 32; 64. The padding keeps depths that a warp reads or
 // writes together in different banks.
 struct TileSize {
   int log_side;
   __device__ __forceinline__ int side() const { return 1 << log_side; }
-  __device__ __forceinline__ int lead() const { return side() + 4; }
+  __device__ __forceinline__ int lead() const { return side() + (log_side < 6 ? 4 : 8); }
   __device__ __forceinline__ int lanes_across() const { return side() / kSide; }
   __device__ __forceinline__ int lanes() const { return lanes_across() * lanes_across(); }
   __device__ __forceinline__ int groups() const { return kEngineLanes / lanes(); }
@@ -43,9 +46,9 @@ struct alignas(16) Together {
 template <class T>
 struct Factor {
   const T* data;
-  int64_t line;
-  int64_t first, last;  // i of the tile, and where they end
-  int64_t first_k;      // what k starts from
+  int line;
+  int first, last;  // i of the tile, and where they end
+  int first_k;      // what k starts from
   bool along, packs;
 };
 
@@ -53,7 +56,7 @@ struct Factor {
 // x) gives n of them, side by side in i or, if along, in k.
 template <int n, bool along, int unrolled, class T, class Get>
 __device__ __forceinline__ void stage(const TileSize& size, T* to, const Factor<T>& factor,
-                                      int64_t first_k, int depth, const Get& get) {
+                                      int first_k, int depth, const Get& get) {
   constexpr int log_n = n == 4 ? 2 : n == 2 ? 1 : 0;
   const int log_across = along ? size.log_side : size.log_side - log_n;
   const int steps = (along ? (depth + n - 1) >> log_n : depth) << log_across;
@@ -81,13 +84,13 @@ __device__ __forceinline__ void stage(const TileSize& size, T* to, const Factor<
 
 template <int n, bool along, class T>
 __device__ __forceinline__ void stage_factor(const TileSize& size, const Operand<T>& x, T* to,
-                                             const Factor<T>& factor, int64_t first_k, int depth) {
+                                             const Factor<T>& factor, int first_k, int depth) {
   if (factor.data) {
-    stage<n, along, 4>(size, to, factor, first_k, depth, [&](int64_t i, int64_t k, T(&out)[n]) {
-      load(factor.data + (along ? i * factor.line + k : k * factor.line + i), out);
+    stage<n, along, 8>(size, to, factor, first_k, depth, [&](int i, int k, T(&out)[n]) {
+      load(factor.data + (int64_t)(along ? i : k) * factor.line + (along ? k : i), out);
     });
   } else {
-    stage<n, along, 4>(size, to, factor, first_k, depth, [&](int64_t i, int64_t k, T(&out)[n]) {
+    stage<n, along, 4>(size, to, factor, first_k, depth, [&](int i, int k, T(&out)[n]) {
       x.get_of_rows(along ? i : k, along ? k : i, out);
     });
   }
@@ -96,11 +99,11 @@ __device__ __forceinline__ void stage_factor(const TileSize& size, const Operand
 // Depths first_k to first_k + depth, of those from the factor's first_k on.
 template <class T>
 __device__ __forceinline__ void stage(const TileSize& size, const Operand<T>& x, T* to,
-                                      const Factor<T>& factor, int64_t first_k, int depth) {
+                                      const Factor<T>& factor, int first_k, int depth) {
   first_k += factor.first_k;
   if (!factor.data && x.is_drawn()) {
     const bool along = factor.along;
-    stage<1, false, 1>(size, to, factor, first_k, depth, [&](int64_t i, int64_t k, T(&out)[1]) {
+    stage<1, false, 1>(size, to, factor, first_k, depth, [&](int i, int k, T(&out)[1]) {
       out[0] = x.at_place(along ? i : k, along ? k : i);
     });
   } else if (factor.along) {
@@ -145,16 +148,48 @@ __device__ __forceinline__ void multiply(const TileSize& size, const T* rows, co
   }
 }
 
+// Of the largest tiles, by tensor cores: a warp's 16 x 32 elements, of[j] those of columns 8 j on, in
+// mma()'s places; factors are rounded to 11 bits.
+__device__ __forceinline__ bool takes_tensor_cores(const Plan<float>& plan, const TileSize& size) {
+  return plan.precision == FG_CUDA_TF32 && size.log_side == kLargest;
+}
+__device__ __forceinline__ bool takes_tensor_cores(const Plan<double>&, const TileSize&) {
+  return false;
+}
+__device__ __forceinline__ int first_row_of_warp() { return (int)threadIdx.x / 64 * 16; }
+__device__ __forceinline__ int first_col_of_warp() { return (int)threadIdx.x / 32 % 2 * 32; }
+
+__device__ __forceinline__ void multiply_on_tensor_cores(const TileSize& size, const float* rows,
+                                                         const float* cols, int depth,
+                                                         TileSums<float>* sums) {
+  const int lane = threadIdx.x % 32, g = lane / 4, lead = size.lead();
+  rows += first_row_of_warp() + g, cols += first_col_of_warp() + g;
+  for (int k = lane % 4; k - lane % 4 < depth; k += 8) {
+    const auto word = [&](const float* from, int at, int i) {
+      return at < depth ? tf32(__float_as_uint(from[at * lead + i])) : 0u;
+    };
+    const uint32_t a[4] = {word(rows, k, 0), word(rows, k, 8), word(rows, k + 4, 0),
+                           word(rows, k + 4, 8)};
+#pragma unroll
+    for (int j = 0; j < kSide; ++j) {
+      const uint32_t b[2] = {word(cols, k, 8 * j), word(cols, k + 4, 8 * j)};
+      mma(float{}, sums->of[j], a, b);
+    }
+  }
+}
+__device__ __forceinline__ void multiply_on_tensor_cores(const TileSize&, const double*,
+                                                         const double*, int, TileSums<double>*) {}
+
 // Adds the product of two factors over `depth` to a tile; seen(rows, cols, depth) may read what of
 // them is in shared memory.
 template <class T, class Seen>
 __device__ __forceinline__ void add_product(const TileSize& size, const Operand<T>& x,
                                             const Factor<T>& of_rows, const Factor<T>& of_cols,
-                                            int64_t depth, TileSums<T>* sums, const Seen& seen) {
+                                            int depth, TileSums<T>* sums, const Seen& seen) {
   T* const memory = reinterpret_cast<T*>(dynamic_shared());
   const int chunk = size.chunk<T>();
-  for (int64_t first = 0; first < depth; first += chunk) {
-    const int count = (int)(depth - first < chunk ? depth - first : chunk);
+  for (int first = 0; first < depth; first += chunk) {
+    const int count = depth - first < chunk ? depth - first : chunk;
     __syncthreads();  // whoever reads what was there is done
 #pragma unroll 1
     for (int side = 0; side < 2; ++side) {
@@ -166,27 +201,42 @@ __device__ __forceinline__ void add_product(const TileSize& size, const Operand<
       stage(size, x, memory + side * chunk * size.lead(), factor, first, count);
     }
     __syncthreads();
-    multiply(size, memory, memory + chunk * size.lead(), count, sums);
-    seen(memory, memory + chunk * size.lead(), count);
+    const T* const of_second = memory + chunk * size.lead();
+    if (takes_tensor_cores(x.plan, size)) {
+      multiply_on_tensor_cores(size, memory, of_second, count, sums);
+    } else {
+      multiply(size, memory, of_second, count, sums);
+    }
+    seen(memory, of_second, count);
   }
 }
 
 // give(row, col, sum) for every element of the tile, columns side by side.
 template <class T, class Give>
-__device__ __forceinline__ void finish_tile(const TileSize& size, const TileSums<T>& sums,
-                                            const Give& give) {
+__device__ __forceinline__ void finish_tile(const Plan<T>& plan, const TileSize& size,
+                                            const TileSums<T>& sums, const Give& give) {
   T* const memory = reinterpret_cast<T*>(dynamic_shared());
   const int lane = threadIdx.x & (size.lanes() - 1), group = threadIdx.x / size.lanes();
   const int row = lane / size.lanes_across() * kSide, col = lane % size.lanes_across() * kSide;
   const int elements = 1 << (2 * size.log_side);
   __syncthreads();
+  if (takes_tensor_cores(plan, size)) {
+    const int in_warp = threadIdx.x % 32;
+    T* const to = memory + (first_row_of_warp() + in_warp / 4) * size.side() + first_col_of_warp() +
+                  in_warp % 4 * 2;
 #pragma unroll
-  for (int i = 0; i < kSide; ++i) {
-    Together<T> four;
+    for (int i = 0; i < kSide * kSide; ++i) {
+      to[i % 4 / 2 * 8 * size.side() + i / 4 * 8 + i % 2] = sums.of[i / 4][i % 4];
+    }
+  } else {
 #pragma unroll
-    for (int j = 0; j < kSide; ++j) four.of[j] = sums.of[i][j];
-    *reinterpret_cast<Together<T>*>(memory + group * elements + (row + i) * size.side() + col) =
-        four;
+    for (int i = 0; i < kSide; ++i) {
+      Together<T> four;
+#pragma unroll
+      for (int j = 0; j < kSide; ++j) four.of[j] = sums.of[i][j];
+      *reinterpret_cast<Together<T>*>(memory + group * elements + (row + i) * size.side() + col) =
+          four;
+    }
   }
   __syncthreads();
   int groups = size.groups();

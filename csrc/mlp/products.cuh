@@ -11,44 +11,44 @@ namespace mlp {
 template <class T>
 struct Factors {
   Factor<T> rows, cols;
-  int64_t depth;
+  int depth;
 };
 
 // A kernel's elements: columns of a product are its units, or its inputs, and the depth the others.
 template <class T>
-__device__ __forceinline__ Factor<T> weights_of(const DeviceLayer<T>& layer, int64_t first,
-                                                int64_t last, bool along) {
+__device__ __forceinline__ Factor<T> weights_of(const DeviceLayer<T>& layer, int first, int last,
+                                                bool along) {
   const bool packs =
       layer.cols() % kPack<T> == 0 && reinterpret_cast<uintptr_t>(layer.kernel.w) % 16 == 0;
   return {layer.kernel.w, layer.cols(), first, last, 0, along, packs};
 }
 
 template <class T>
-__device__ __forceinline__ Factor<T> inputs_of(const Operand<T>& x, int64_t first, int64_t last,
-                                               int64_t first_k, bool along) {
+__device__ __forceinline__ Factor<T> inputs_of(const Operand<T>& x, int first, int last,
+                                               int first_k, bool along) {
   const bool in_memory = x.layer > 0 && !x.is_drawn();
   return {
       in_memory ? x.matrix() : nullptr, x.stride(), first, last, first_k, along, x.of().packs != 0};
 }
 
 template <class T>
-__device__ __forceinline__ Factor<T> slopes_of(const DeviceLayer<T>& layer, int64_t first,
-                                               int64_t last, int64_t first_k, bool along) {
+__device__ __forceinline__ Factor<T> slopes_of(const DeviceLayer<T>& layer, int first, int last,
+                                               int first_k, bool along) {
   return {layer.slopes, layer.stride, first, last, first_k, along, true};
 }
 
 // Where a tile lies: rows of the batch by columns or, of a gradient, lines of a kernel by its columns
 // over a part of the rows.
 struct Place {
-  int64_t row, col;
-  int64_t first, depth;  // rows that a gradient sums
+  int row, col;
+  int first, depth;  // rows that a gradient sums
 };
 
 template <class T>
 __device__ __forceinline__ Factors<T> factors_of(const Operand<T>& x, const Job& job,
                                                  const Place& at) {
   const DeviceLayer<T>& layer = x.of();
-  const int64_t last = job.first + job.rows;
+  const int last = job.first + job.rows;
   if (job.kind == kForward) {
     return {inputs_of(x, at.row, last, 0, true),
             weights_of(layer, at.col, layer.units, layer.transposed != 0), layer.inputs};
@@ -67,23 +67,23 @@ __device__ __forceinline__ Factors<T> factors_of(const Operand<T>& x, const Job&
 
 template <class T>
 __device__ __forceinline__ Place place_of(const DeviceNetwork<T>& net, const Job& job,
-                                          const TileSize& size, int64_t tile, int64_t* part) {
+                                          const TileSize& size, int tile, int* part) {
   *part = 0;
   if (job.kind != kGradient) {
     return {job.first + (tile / job.across << size.log_side), tile % job.across << size.log_side, 0,
             0};
   }
-  const int64_t tiles = job.tiles / net.parts, of_part = tile % tiles;
+  const int tiles = job.tiles / net.parts, of_part = tile % tiles;
   *part = tile / tiles;
-  const int64_t rows = (job.rows + net.parts - 1) / net.parts, first = *part * rows;
-  const int64_t left = job.rows - first, depth = left < rows ? left : rows;
+  const int rows = (job.rows + net.parts - 1) / net.parts, first = *part * rows;
+  const int left = job.rows - first, depth = left < rows ? left : rows;
   return {of_part / job.across << size.log_side, of_part % job.across << size.log_side,
           job.first + first, depth};
 }
 
 template <class T>
 __device__ __forceinline__ void product_tile(const Plan<T>& plan, const Job& job, const Moment& at,
-                                             int64_t tile) {
+                                             int tile) {
   const DeviceNetwork<T>& net = plan.nets[job.net];
   const DeviceLayer<T>& leading = net.layers[job.layer];
   const TileSize size = {job.shape};
@@ -109,20 +109,20 @@ __device__ __forceinline__ void product_tile(const Plan<T>& plan, const Job& job
       take_bias(size, &gradient, layer.bias, turned ? place.row : place.col, of_bias);
     }
   }
-  const int64_t rows = job.kind == kGradient ? leading.lines() : job.first + job.rows;
-  const int64_t cols = job.kind == kGradient  ? leading.cols()
-                       : job.kind == kForward ? leading.units
-                                              : leading.inputs;
+  const int rows = job.kind == kGradient ? leading.lines() : job.first + job.rows;
+  const int cols = job.kind == kGradient  ? leading.cols()
+                   : job.kind == kForward ? leading.units
+                                          : leading.inputs;
   const Operand<T> x = {plan, at, job.net, job.layer, job.generates != 0};
-  finish_tile(size, sums, [&](int i, int j, T sum) {
-    const int64_t row = place.row + i, col = place.col + j;
+  finish_tile(plan, size, sums, [&](int i, int j, T sum) {
+    const int row = place.row + i, col = place.col + j;
     if (row >= rows || col >= cols) return;
     if (job.kind == kForward) {
       give_output(leading, row, col, sum);
     } else if (job.kind == kSlopes) {
       give_below(x, row, col, sum);
     } else {
-      gradient.take(leading.kernel, row * cols + col, sum);
+      gradient.take(leading.kernel, (int64_t)row * cols + col, sum);
     }
   });
   if (job.kind == kGradient) gradient.finish(job.squares < 0 ? -1 : job.squares + tile);

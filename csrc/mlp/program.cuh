@@ -17,7 +17,7 @@ __device__ __forceinline__ bool is_due(const Job& job, const Order& order, const
 
 template <class T>
 __device__ __forceinline__ void run_tile(const Plan<T>& plan, const Job& job, const Moment& at,
-                                         int64_t tile) {
+                                         int tile) {
   switch (job.kind) {
     case kForward:
     case kSlopes:
@@ -45,7 +45,7 @@ __device__ __forceinline__ void run_tile(const Plan<T>& plan, const Job& job, co
 template <class T>
 __device__ __forceinline__ void run_phase(const Plan<T>& plan, const Moment& at) {
   const Phase& phase = plan.phases[at.phase];
-  int64_t tile = blockIdx.x;
+  int tile = (int)blockIdx.x;
   for (int i = 0; i < phase.jobs; ++i) {
     const Job& job = plan.jobs[phase.first + i];
     if (!is_due(job, plan.order, at)) continue;

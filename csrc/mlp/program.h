@@ -13,7 +13,12 @@ int run_program(const char* op, void* stream, const Plan<double>& plan);
 
 // body(float{}) or body(double{}).
 template <class Body>
-int for_real(const char* op, fg_dtype dtype, const Body& body) {
+int for_real(const char* op, fg_cuda_precision precision, fg_dtype dtype, const Body& body) {
+  if (precision != FG_CUDA_STRICT && precision != FG_CUDA_TF32) {
+    return fail(FG_INVALID_ARGUMENT,
+                "%s: precision must be FG_CUDA_STRICT or FG_CUDA_TF32. Received: code %d", op,
+                precision);
+  }
   if (dtype == FG_FLOAT32) return body(float{});
   if (dtype == FG_FLOAT64) return body(double{});
   return fail(FG_INVALID_ARGUMENT, "%s: dtype must be float32 or float64. Received: code %d", op,
@@ -59,7 +64,9 @@ class Arena {
 template <class T>
 class Program {
  public:
-  Program(const char* op, void* stream) : op_(op), stream_(stream), memory_(op, stream) {
+  Program(const char* op, void* stream, fg_cuda_precision precision)
+      : op_(op), stream_(stream), memory_(op, stream) {
+    plan.precision = precision;
     plan.order = {1, 1, 0, 0, 0};
     plan.telemetry_stride = FG_DISCRIMINATOR_TELEMETRY;
     plan.batch = 1;
@@ -73,6 +80,7 @@ class Program {
                   "%s: on a GPU a network must have at most %d layers. Received: %lld", op_,
                   kMostLayers, (long long)mlp.count);
     }
+    if (int code = check_sizes(mlp, rows)) return code;
     DeviceNetwork<T>& to = plan.nets[net];
     rows_[net] = rows;
     to.count = (int)mlp.count, to.seeds = mlp.seeds, to.parts = 1, to.optimizer.rule = -1;
@@ -127,8 +135,8 @@ class Program {
     const int shape = shape_of(rows, cols);
     Job job = job_of(kind, net, layer, generates);
     job.shape = (int8_t)shape, job.when = (int8_t)when;
-    job.across = (int)of_size(cols, 1 << shape), job.first = first, job.rows = rows;
-    job.tiles = of_size(rows, 1 << shape) * job.across;
+    job.across = (int)of_size(cols, 1 << shape), job.first = (int)first, job.rows = (int)rows;
+    job.tiles = (int)of_size(rows, 1 << shape) * job.across;
     add(job);
   }
 
@@ -136,7 +144,8 @@ class Program {
   void add_single(int kind, int net, bool generates = false, int when = kAlways, int64_t first = 0,
                   int64_t rows = 0, int64_t tiles = 1) {
     Job job = job_of(kind, net, plan.nets[net].count - 1, generates);
-    job.when = (int8_t)when, job.first = first, job.rows = rows, job.tiles = tiles;
+    job.when = (int8_t)when, job.first = (int)first;
+    job.rows = (int)rows, job.tiles = (int)tiles;
     add(job);
   }
 
@@ -150,7 +159,7 @@ class Program {
     const DeviceNetwork<T>& g = plan.nets[kGenerator];
     Job job = job_of(kSpread, kGenerator, g.count - 1, false);
     job.when = kLastCritic, job.across = (int)of_size(g.layers[g.count - 1].units, 32);
-    job.tiles = of_size(batch, rows_of_tile) * job.across;
+    job.tiles = (int)of_size(batch, rows_of_tile) * job.across;
     add(job);
   }
 
@@ -228,6 +237,23 @@ class Program {
     return job;
   }
 
+  // Threads count rows, columns and tiles in 32 bits.
+  int check_sizes(const fg_mlp& mlp, int64_t rows) const {
+    constexpr int64_t kMost = int64_t{1} << 30;
+    int64_t largest = rows;
+    for (int64_t i = 0; i < mlp.count; ++i) {
+      const fg_mlp_layer& l = mlp.layers[i];
+      const int64_t wide = l.inputs > l.units ? l.inputs : l.units;
+      largest = wide > largest ? wide : largest;
+    }
+    if (largest <= kMost && rows / 64 * largest <= kMost) return FG_OK;
+    return fail(
+        FG_OUT_OF_RANGE,
+        "%s: on a GPU there must be at most 2^30 rows, inputs and units, and 2^36 activations "
+        "of a layer. Received: %lld rows, %lld inputs or units",
+        op_, (long long)rows, (long long)largest);
+  }
+
   static bool is_packed(const DeviceRows& rows) {
     constexpr int64_t n = kPack<T>;
     return rows.stride % n == 0 && (uintptr_t)rows.data % (rows.bytes ? n : 16) == 0;
@@ -245,7 +271,7 @@ class Program {
     for (int j = 0; j < 3; ++j) {
       d.kernel.slots[j] = (T*)l.kernel.slots[j], d.bias.slots[j] = (T*)l.bias.slots[j];
     }
-    d.inputs = l.inputs, d.units = l.units, d.stride = of_size(l.units, 4) * 4;
+    d.inputs = (int)l.inputs, d.units = (int)l.units, d.stride = (int)of_size(l.units, 4) * 4;
     d.slope = l.slope, d.amount = l.amount;
     d.activation = l.activation, d.transposed = l.transposed, d.packs = 1;
     d.corruption = l.corruption;
@@ -263,8 +289,8 @@ class Program {
     Job job = job_of(kGradient, net, layer, generates);
     job.shape = plan.nets[net].parts > 1 ? 6 : 5;
     const int64_t side = 1 << job.shape;
-    job.first = first, job.rows = rows, job.across = (int)of_size(of.cols(), side);
-    job.tiles = of_size(of.lines(), side) * job.across * plan.nets[net].parts;
+    job.first = (int)first, job.rows = (int)rows, job.across = (int)of_size(of.cols(), side);
+    job.tiles = (int)of_size(of.lines(), side) * job.across * plan.nets[net].parts;
     if (!in_memory_[net]) job.squares = (int)squares_, squares_ += job.tiles;
     add(job);
   }
@@ -278,7 +304,7 @@ class Program {
         if (bias ? !v.w : !of.layers[i].leads) continue;
         Job job = job_of(kind, net, i, false);
         job.shape = (int8_t)bias, job.rows = parts;
-        job.tiles = of_size(v.size, kElements);
+        job.tiles = (int)of_size(v.size, kElements);
         const bool counts = kind == kSum || !by_norms_[net];
         if (counts) job.squares = (int)squares_, squares_ += job.tiles;
         add(job);

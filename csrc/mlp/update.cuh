@@ -71,7 +71,7 @@ template <class T>
 struct Gradient {
   const Plan<T>& plan;
   int net;
-  int64_t part;
+  int part;
   double squares;
 
   __device__ __forceinline__ void take(const DeviceVariable<T>& v, int64_t i, T gradient) {

@@ -167,7 +167,7 @@ def images_of(arrays, x):
     return Images(CODES[x.dtype.name], arrays.pointer(x), len(x))
 
 
-def forward(library, memory, layers, x, y, seeds=None):
+def forward(library, memory, layers, x, y, seeds=None, precision=0):
     """What the network gives of rows x; y is of its shape."""
     arrays = Arrays(memory)
     mlp = network(arrays, layers, seeds)
@@ -176,6 +176,7 @@ def forward(library, memory, layers, x, y, seeds=None):
         library,
         "fg_cuda_mlp_forward",
         None,
+        precision,
         ctypes.byref(mlp),
         c_int64(len(x)),
         *map(c_void_p, places),
@@ -183,7 +184,7 @@ def forward(library, memory, layers, x, y, seeds=None):
     return arrays.get(y)
 
 
-def grad(library, memory, layers, x, d_y, d_x, gradients, seeds=None):
+def grad(library, memory, layers, x, d_y, d_x, gradients, seeds=None, precision=0):
     """The gradient of x and those of the variables, all of their shapes."""
     arrays = Arrays(memory)
     mlp = network(arrays, layers, seeds, gradients)
@@ -192,6 +193,7 @@ def grad(library, memory, layers, x, d_y, d_x, gradients, seeds=None):
         library,
         "fg_cuda_mlp_grad",
         None,
+        precision,
         ctypes.byref(mlp),
         c_int64(len(x)),
         *map(c_void_p, places),
@@ -205,7 +207,7 @@ def discriminator_update(library, memory, layers, optimizer, real, fake, targets
     d = player(arrays, layers, optimizer, seeds)
     given = d, images_of(arrays, real), images_of(arrays, fake)
     places = map(c_void_p, (arrays.pointer(targets), arrays.pointer(told)))
-    run(library, "fg_cuda_discriminator_update", None, *map(ctypes.byref, given), *places)
+    run(library, "fg_cuda_discriminator_update", None, 0, *map(ctypes.byref, given), *places)
     return arrays.get(told), [arrays.get(x) for x in arrays_of(layers, optimizer)]
 
 
@@ -218,7 +220,7 @@ def gan_step(library, memory, players, images, feed, told, done):
         setattr(given, name, arrays.pointer(feed[name]))
     given.corrupts_fakes = feed.get("corrupts_fakes", 1)
     places = map(c_void_p, (arrays.pointer(told), arrays.pointer(done)))
-    run(library, "fg_cuda_gan_step", None, *map(ctypes.byref, (g, d, given)), *places)
+    run(library, "fg_cuda_gan_step", None, 0, *map(ctypes.byref, (g, d, given)), *places)
     states = [[arrays.get(x) for x in arrays_of(*each[:2])] for each in players]
     return arrays.get(told), arrays.get(done), states
 

@@ -63,6 +63,14 @@ def ptx_of(source, folder):
     return path
 
 
+def test_cooperative_kernels_have_dynamic_shared_memory_alone(reports):
+    """The tests' CUDA on the CPU runs their blocks together, and has other memory but once."""
+    found = [x for report in reports.values() for x in entries(report) if "program_kernel" in x[1]]
+    assert found
+    for architecture, kernel, properties in found:
+        assert " bytes smem" not in properties, f"{kernel} for {architecture}: {properties}"
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_loads_and_stores_of_16_bytes(source, tmp_path):
     """Kernels of packs, which a number of elements above 1 in their name tells, use them."""

@@ -156,6 +156,32 @@ def test_the_same_bits_again_and_either_way(cuda, mode):
                 assert_same_bits(a, b)
 
 
+def test_tf32(cuda):
+    """Products that are large enough round their factors, others do not."""
+    for sizes, rows, rounded in [
+        ((5, 576), 640, True),
+        ((5, 70), 90, False),
+        ((70, 9), 1100, True),
+    ]:
+        layers = layers_of("float32", sizes, ("linear",))
+        x, d_y = drawn("float32", rows, sizes[0]), drawn("float32", rows, sizes[1], 1)
+        reference = Network(layers)
+        exact = [reference.forward(np.float64(x))]
+        reference.backward(np.float64(d_y))
+        exact += reference.gradients[:1]
+        y = poisoned((rows, sizes[1]), "float32")
+        wanted = [poisoned(w.shape, w.dtype) for w in variables_of(layers)]
+        found = [cuda.run(networks.forward, layers, x, y, None, 1)]
+        found += cuda.run(networks.grad, layers, x, d_y, None, wanted, None, 1)[1:2]
+        errors = [
+            np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(found, exact, strict=True)
+        ]
+        assert max(errors) < 1e-3
+        assert (max(errors) > 1e-6) == rounded
+    with pytest.raises(KernelError, match="precision must be FG_CUDA_STRICT or"):
+        cuda.run(networks.forward, layers, x, y, None, 7)
+
+
 def test_nan_reaches_its_row_alone(cuda):
     layers, x = layers_of("float32", (12, 9, 5), ("selu", "tanh")), drawn("float32", 20, 12)
     x[13, 4] = np.nan
