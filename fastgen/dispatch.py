@@ -14,58 +14,11 @@ import warnings
 from typing import NamedTuple
 
 from fastgen import native
+from fastgen.kernels import FLOATS, KERNELS, USERS, Kernel, kernel_of  # noqa: F401, the table
 
 FUSED, CUSTOM_CALL, COMPOSITE, REFUSED = "fused", "custom call", "composite", "refused"
 BY_KERNEL = (FUSED, CUSTOM_CALL)
 BACKENDS = ("auto", FUSED, COMPOSITE)
-FLOATS = ("float16", "bfloat16", "float32", "float64")
-BOTH = ("CPU", "GPU")
-
-
-class Kernel(NamedTuple):
-    """What a fused op can do; its gradient op, if it has one, can do the same.
-
-    In the dtypes of `slower`, and below `least` rows and weights of a matrix, stock ops are faster,
-    and are taken unless FASTGEN_BACKEND=fused. XLA can call it on the devices of `custom_call`.
-    """
-
-    dtypes: tuple = FLOATS
-    devices: tuple = ("CPU",)
-    differentiable: bool = True
-    slower: tuple = ()
-    least: tuple = (0, 0)
-    op: str | None = None  # that runs it, where several kernels share one
-    custom_call: tuple = ()
-
-
-# Stock products of 16-bit floats run in the CPU's own instructions for them; ours in float32.
-# Forward and gradients in a graph, two threads, times the better of stock ops: 1.2 at 4096 x 4096
-# -> 512, 0.9 at 1024 x 784 -> 300, 0.9 to 1.1 at 64 x 784 -> 150 and 64 x 150 -> 784.
-DENSE = Kernel(slower=("float16", "bfloat16"), least=(1024, 2**21))
-KERNELS = {
-    "dense": DENSE,
-    "dense_transpose": DENSE,
-    "gaussian_sample": Kernel(custom_call=("CPU",)),
-    "gaussian_kl": Kernel(),
-    "gaussian_sample_kl": Kernel(devices=BOTH, custom_call=("CPU",)),
-    "sparsity": Kernel(),
-    "optimizer_update": Kernel(("float32", "float64"), differentiable=False),
-    "gaussian_noise": Kernel(),
-    "dropout": Kernel(),
-    "sigmoid_cross_entropy": Kernel(custom_call=("CPU",)),
-    "discriminator_update": Kernel(("float32", "float64"), differentiable=False),
-    "autoencoder_step": Kernel(("float32", "float64"), differentiable=False),
-    "gan_step": Kernel(("float32", "float64"), differentiable=False),
-}
-
-
-# Likewise those of fastgen.jit, as they are defined.
-USERS = {}
-
-
-def kernel_of(op):
-    """The `Kernel` of an op or of its gradient, or None."""
-    return KERNELS.get(op.removesuffix("_grad").removesuffix("_from_slope")) or USERS.get(op)
 
 
 def _native_name(op):

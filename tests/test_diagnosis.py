@@ -65,7 +65,7 @@ def test_gpus(cuda, gpus, line, monkeypatch, capsys):
 
 
 def kernels_by_device():
-    """README's table: kernel → the devices of its four columns."""
+    """README's table: kernel → the devices of its five columns."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").split("kernels by device")[1]
     for line in text.split("\n\n")[0].splitlines()[3:]:
         names, *columns = line.strip("|").split("|")
@@ -77,7 +77,9 @@ def test_the_readme_names_the_devices_of_every_kernel():
     table = dict(kernels_by_device())
     assert table.keys() == dispatch.KERNELS.keys()
     by_numba = (ROOT / "fastgen/jit/cuda/__init__.py").read_text(encoding="utf-8")
-    for name, (tensorflow, core, by_nvrtc, numba) in table.items():
+    for name, (in_c, tensorflow, core, by_nvrtc, numba) in table.items():
+        header = (ROOT / f"csrc/kernels/{name}.h").read_text(encoding="utf-8")
+        assert in_c == (("CPU", "GPU") if f" fg_cuda_{name}(" in header else ("CPU",)), name
         binding = (ROOT / f"csrc/python/{name}.cc").read_text(encoding="utf-8")
         assert tensorflow == dispatch.KERNELS[name].devices, name
         assert core == (("CPU", "GPU") if f"FASTGEN_BOTH({name})" in binding else ("CPU",)), name

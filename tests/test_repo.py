@@ -15,7 +15,7 @@ SOURCES = (".py", ".cc", ".h", ".cu", ".cuh")
 
 # A room may import from those before it, and from itself.
 ROOMS = """
-    cache native
+    cache kernels native
     core data dispatch nvrtc interrupt
     ops
     jit

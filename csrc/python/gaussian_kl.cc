@@ -1,7 +1,7 @@
 #include "kernels/gaussian_kl.h"
 
 #include "core/thread_pool.h"
-#include "python/array.h"
+#include "python/gpu.h"
 #include "python/module.h"
 
 namespace fastgen::python::gaussian_kl {
@@ -20,7 +20,8 @@ Example:
 np.float32(5.0)
 
 Args:
-    mean: array of shape [..., cols]; float32, float64, float16 or bfloat16.
+    mean: array of shape [..., cols]; float32, float64, float16 or bfloat16. NumPy's or,
+        as all the others then, on a GPU.
     log_var: array of mean's shape and dtype.
     out: array for kl to be written to.
 
@@ -47,7 +48,8 @@ Example:
 (np.float64(1.0), np.float64(0.0))
 
 Args:
-    mean: array of shape [..., cols]; float32, float64, float16 or bfloat16.
+    mean: array of shape [..., cols]; float32, float64, float16 or bfloat16. NumPy's or,
+        as all the others then, on a GPU.
     log_var: array of mean's shape and dtype.
     d_kl: array of shape [...], the gradient that arrives at kl; float64 for float64, else float32.
     out: tuple of two arrays for d_mean and d_log_var; they may be mean and log_var.
@@ -59,36 +61,37 @@ Raises:
     ValueError: shapes or dtypes differ, or mean is a scalar.
 )";
 
-py::array kl(py::object mean_, py::object log_var_, py::object out) {
+py::object kl(py::object mean_, py::object log_var_, py::object out) {
   constexpr const char* op = "gaussian_kl";
-  const Array mean = input(op, "mean", mean_), log_var = input(op, "log_var", log_var_);
+  const Array mean = input_anywhere(op, "mean", mean_);
+  const Array log_var = input_anywhere(op, "log_var", log_var_);
   check_same(op, mean, log_var);
   const Matrix m = matrix(op, mean);
-  Array kl = output(op, "kl", out, kl_dtype(mean.dtype), m.outer);
+  const Place place(op, {&mean, &log_var});
+  Array kl = output(op, "kl", out, kl_dtype(mean.dtype), m.outer, place);
   check_overlap(op, {&kl}, {&mean, &log_var});
-  run([&, to = kl.mutable_data()] {
-    return fg_gaussian_kl(fg_pool(), mean.dtype, m.rows, m.cols, mean.data(), log_var.data(), to);
-  });
-  return kl.value;
+  run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_kl), mean.dtype, m.rows, m.cols, mean.data(),
+         log_var.data(), kl.mutable_data());
+  return kl.result();
 }
 
 py::tuple kl_grad(py::object mean_, py::object log_var_, py::object d_kl_, py::object out) {
   constexpr const char* op = "gaussian_kl_grad";
-  const Array mean = input(op, "mean", mean_), log_var = input(op, "log_var", log_var_);
+  const Array mean = input_anywhere(op, "mean", mean_);
+  const Array log_var = input_anywhere(op, "log_var", log_var_);
   check_same(op, mean, log_var);
   const Matrix m = matrix(op, mean);
-  const Array d_kl = input(op, "d_kl", d_kl_);
+  const Array d_kl = input_anywhere(op, "d_kl", d_kl_);
   check_shape(op, d_kl, m.outer, "mean's shape without its last axis");
   check_dtype(op, d_kl, kl_dtype(mean.dtype), "the dtype of kl");
+  const Place place(op, {&mean, &log_var, &d_kl});
   const auto outs = outputs(op, out, 2);
-  Array d_mean = output(op, "d_mean", outs[0], mean.value.dtype(), mean.shape());
-  Array d_log_var = output(op, "d_log_var", outs[1], mean.value.dtype(), mean.shape());
+  Array d_mean = output(op, "d_mean", outs[0], mean.value.dtype(), mean.shape(), place);
+  Array d_log_var = output(op, "d_log_var", outs[1], mean.value.dtype(), mean.shape(), place);
   check_overlap(op, {&d_mean, &d_log_var}, {&mean, &log_var, &d_kl});
-  run([&, to_mean = d_mean.mutable_data(), to_log_var = d_log_var.mutable_data()] {
-    return fg_gaussian_kl_grad(fg_pool(), mean.dtype, m.rows, m.cols, mean.data(), log_var.data(),
-                               d_kl.data(), to_mean, to_log_var);
-  });
-  return py::make_tuple(d_mean.value, d_log_var.value);
+  run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_kl_grad), mean.dtype, m.rows, m.cols, mean.data(),
+         log_var.data(), d_kl.data(), d_mean.mutable_data(), d_log_var.mutable_data());
+  return py::make_tuple(d_mean.result(), d_log_var.result());
 }
 
 }  // namespace

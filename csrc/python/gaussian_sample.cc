@@ -1,7 +1,7 @@
 #include "kernels/gaussian_sample.h"
 
 #include "core/thread_pool.h"
-#include "python/array.h"
+#include "python/gpu.h"
 #include "python/module.h"
 
 namespace fastgen::python::gaussian_sample {
@@ -22,7 +22,8 @@ Example:
 ((32, 10), 'float32')
 
 Args:
-    mean: array of any shape; float32, float64, float16 or bfloat16.
+    mean: array of any shape; float32, float64, float16 or bfloat16. NumPy's or,
+        as all the others then, on a GPU.
     log_var: array of mean's shape and dtype.
     seed: two integers of 64 bits; the same seed gives the same z.
     out: array of mean's shape and dtype to write z to; may be mean or log_var.
@@ -50,7 +51,8 @@ Example:
 (32, 10)
 
 Args:
-    log_var: array of any shape; float32, float64, float16 or bfloat16.
+    log_var: array of any shape; float32, float64, float16 or bfloat16. NumPy's or,
+        as all the others then, on a GPU.
     seed: the two integers that gaussian_sample had.
     d_z: array of log_var's shape and dtype, the gradient that arrives at z.
     out: array of log_var's shape and dtype to write d_log_var to; may be log_var or d_z.
@@ -62,32 +64,32 @@ Raises:
     ValueError: shapes or dtypes differ, or seed is not two integers.
 )";
 
-py::array sample(py::object mean_, py::object log_var_, py::object seed_, py::object out) {
+py::object sample(py::object mean_, py::object log_var_, py::object seed_, py::object out) {
   constexpr const char* op = "gaussian_sample";
-  const Array mean = input(op, "mean", mean_), log_var = input(op, "log_var", log_var_);
+  const Array mean = input_anywhere(op, "mean", mean_);
+  const Array log_var = input_anywhere(op, "log_var", log_var_);
   check_same(op, mean, log_var);
   const auto seed = seed_words(op, seed_);
-  Array z = output(op, "z", out, mean.value.dtype(), mean.shape());
+  const Place place(op, {&mean, &log_var});
+  Array z = output(op, "z", out, mean.value.dtype(), mean.shape(), place);
   check_overlap(op, {&z}, {&mean, &log_var});
-  run([&, to = z.mutable_data()] {
-    return fg_gaussian_sample(fg_pool(), mean.dtype, mean.size(), seed.data(), mean.data(),
-                              log_var.data(), to);
-  });
-  return z.value;
+  run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_sample), mean.dtype, mean.size(), seed.data(),
+         mean.data(), log_var.data(), z.mutable_data());
+  return z.result();
 }
 
-py::array sample_grad(py::object log_var_, py::object seed_, py::object d_z_, py::object out) {
+py::object sample_grad(py::object log_var_, py::object seed_, py::object d_z_, py::object out) {
   constexpr const char* op = "gaussian_sample_grad";
-  const Array log_var = input(op, "log_var", log_var_), d_z = input(op, "d_z", d_z_);
+  const Array log_var = input_anywhere(op, "log_var", log_var_);
+  const Array d_z = input_anywhere(op, "d_z", d_z_);
   check_same(op, log_var, d_z);
   const auto seed = seed_words(op, seed_);
-  Array d_log_var = output(op, "d_log_var", out, log_var.value.dtype(), log_var.shape());
+  const Place place(op, {&log_var, &d_z});
+  Array d_log_var = output(op, "d_log_var", out, log_var.value.dtype(), log_var.shape(), place);
   check_overlap(op, {&d_log_var}, {&log_var, &d_z});
-  run([&, to = d_log_var.mutable_data()] {
-    return fg_gaussian_sample_grad(fg_pool(), log_var.dtype, log_var.size(), seed.data(),
-                                   log_var.data(), d_z.data(), to);
-  });
-  return d_log_var.value;
+  run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_sample_grad), log_var.dtype, log_var.size(),
+         seed.data(), log_var.data(), d_z.data(), d_log_var.mutable_data());
+  return d_log_var.result();
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "kernels/gaussian_kl.h"
 
-#include "tensorflow/glue.h"
+#include "tensorflow/device.h"
 
 namespace fastgen {
 
@@ -40,7 +40,7 @@ REGISTER_OP("FastgenGaussianKlGrad")
     })
     .Doc("d_mean = d_kl * mean, d_log_var = d_kl * (exp(log_var) - 1) / 2");
 
-template <class T>
+template <class Device, class T>
 class GaussianKlOp : public tensorflow::OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -51,13 +51,12 @@ class GaussianKlOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(ctx, check_same_shape("gaussian_kl", "mean", mean, "log_var", log_var));
     Tensor* kl;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, matrix.row_shape, &kl));
-    OP_REQUIRES_OK(ctx,
-                   to_status(fg_gaussian_kl(IntraOpThreads(ctx), Dtype<T>::value, matrix.rows,
-                                            matrix.cols, mean.data(), log_var.data(), kl->data())));
+    OP_REQUIRES_OK(ctx, Device::run(ctx, FASTGEN_BOTH(gaussian_kl), Dtype<T>::value, matrix.rows,
+                                    matrix.cols, mean.data(), log_var.data(), kl->data()));
   }
 };
 
-template <class T>
+template <class Device, class T>
 class GaussianKlGradOp : public tensorflow::OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -70,14 +69,13 @@ class GaussianKlGradOp : public tensorflow::OpKernel {
     Tensor *d_mean, *d_log_var;
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({0}, 0, mean.shape(), &d_mean));
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({1}, 1, mean.shape(), &d_log_var));
-    OP_REQUIRES_OK(
-        ctx, to_status(fg_gaussian_kl_grad(IntraOpThreads(ctx), Dtype<T>::value, matrix.rows,
-                                           matrix.cols, mean.data(), log_var.data(), d_kl.data(),
-                                           d_mean->data(), d_log_var->data())));
+    OP_REQUIRES_OK(ctx, Device::run(ctx, FASTGEN_BOTH(gaussian_kl_grad), Dtype<T>::value,
+                                    matrix.rows, matrix.cols, mean.data(), log_var.data(),
+                                    d_kl.data(), d_mean->data(), d_log_var->data()));
   }
 };
 
-FASTGEN_REGISTER_CPU("FastgenGaussianKl", GaussianKlOp, FASTGEN_CPU_T_K);
-FASTGEN_REGISTER_CPU("FastgenGaussianKlGrad", GaussianKlGradOp, FASTGEN_CPU_T_K);
+FASTGEN_REGISTER("FastgenGaussianKl", GaussianKlOp, FASTGEN_K);
+FASTGEN_REGISTER("FastgenGaussianKlGrad", GaussianKlGradOp, FASTGEN_K);
 
 }  // namespace fastgen

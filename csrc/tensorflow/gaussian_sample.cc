@@ -1,6 +1,6 @@
 #include "kernels/gaussian_sample.h"
 
-#include "tensorflow/glue.h"
+#include "tensorflow/device.h"
 
 namespace fastgen {
 
@@ -37,7 +37,7 @@ REGISTER_OP("FastgenGaussianSampleGrad")
     })
     .Doc("d_log_var = d_z * exp(log_var / 2) * stateless_normal(seed) / 2; d_mean is d_z itself.");
 
-template <class T>
+template <class Device, class T>
 class GaussianSampleOp : public tensorflow::OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -51,12 +51,12 @@ class GaussianSampleOp : public tensorflow::OpKernel {
     Tensor* z;
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({0, 1}, 0, mean.shape(), &z));
     OP_REQUIRES_OK(
-        ctx, to_status(fg_gaussian_sample(IntraOpThreads(ctx), Dtype<T>::value, mean.NumElements(),
-                                          seed, mean.data(), log_var.data(), z->data())));
+        ctx, Device::run(ctx, FASTGEN_BOTH(gaussian_sample), Dtype<T>::value, mean.NumElements(),
+                         seed, mean.data(), log_var.data(), z->data()));
   }
 };
 
-template <class T>
+template <class Device, class T>
 class GaussianSampleGradOp : public tensorflow::OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -70,14 +70,14 @@ class GaussianSampleGradOp : public tensorflow::OpKernel {
     Tensor* d_log_var;
     OP_REQUIRES_OK(ctx,
                    ctx->forward_input_or_allocate_output({2, 0}, 0, log_var.shape(), &d_log_var));
-    OP_REQUIRES_OK(ctx, to_status(fg_gaussian_sample_grad(
-                            IntraOpThreads(ctx), Dtype<T>::value, log_var.NumElements(), seed,
-                            log_var.data(), d_z.data(), d_log_var->data())));
+    OP_REQUIRES_OK(ctx, Device::run(ctx, FASTGEN_BOTH(gaussian_sample_grad), Dtype<T>::value,
+                                    log_var.NumElements(), seed, log_var.data(), d_z.data(),
+                                    d_log_var->data()));
   }
 };
 
-#define SAMPLE_ON_CPU(OP, T) FASTGEN_CPU_T(OP, T).HostMemory("seed")
-FASTGEN_REGISTER_CPU("FastgenGaussianSample", GaussianSampleOp, SAMPLE_ON_CPU);
-FASTGEN_REGISTER_CPU("FastgenGaussianSampleGrad", GaussianSampleGradOp, SAMPLE_ON_CPU);
+#define SAMPLE(T) .HostMemory("seed")
+FASTGEN_REGISTER("FastgenGaussianSample", GaussianSampleOp, SAMPLE);
+FASTGEN_REGISTER("FastgenGaussianSampleGrad", GaussianSampleGradOp, SAMPLE);
 
 }  // namespace fastgen

@@ -69,6 +69,14 @@ for x, y in zip(core.gaussian_sample_kl(*others, (1, 2)), (z, kl)):
 arrays = cupy.array(mean), cupy.array(log_var), (1, 2), cupy.array(d_z), cupy.array(d_kl)
 for x, y in zip(core.gaussian_sample_kl_grad(*arrays), grads):
     close(x, y)
+on_gpu = [cupy.array(x) for x in (mean, log_var, d_z, d_kl)]
+close(core.gaussian_sample(on_gpu[0], on_gpu[1], (1, 2)), z)
+close(core.gaussian_kl(on_gpu[0], on_gpu[1]), kl)
+close(core.gaussian_sample_grad(on_gpu[1], (1, 2), on_gpu[2]),
+      core.gaussian_sample_grad(log_var, (1, 2), d_z))
+for x, y in zip(core.gaussian_kl_grad(on_gpu[0], on_gpu[1], on_gpu[3]),
+                core.gaussian_kl_grad(mean, log_var, d_kl)):
+    close(x, y)
 for dtype in ("float64", "float16", "bfloat16"):
     arrays = [cupy.array(x.astype(dtype)) for x in (mean, log_var)]
     x = core.gaussian_sample_kl(*arrays, (1, 2))[0]
