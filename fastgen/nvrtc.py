@@ -39,7 +39,11 @@ STORAGE = (
     Storage("double", "double", 8),
     Storage("fastgen::cuda::bfloat16", "float", 2),
     Storage("fastgen::cuda::float16", "float", 2),
+    Storage("uint8_t", "", 1),
 )
+
+
+BYTES = 4
 
 
 class Cut(NamedTuple):
@@ -48,6 +52,11 @@ class Cut(NamedTuple):
     template: str
     lines: dict
     real: str
+
+    @property
+    def number(self):
+        """The type of scalars in NumPy."""
+        return np.float64 if self.real == "double" else np.float32
 
     @property
     def blocks(self):
@@ -101,16 +110,115 @@ def gaussian_sample_kl_grad(dtype, rows, cols, seed, mean, log_var, d_z, d_kl, d
     )
 
 
+def gaussian_sample(dtype, size, seed, mean, log_var, z):
+    """csrc/kernels/gaussian_sample.cu, forward."""
+    arrays = mean, log_var, z
+    header, name = "kernels/gaussian_sample.cuh", "gaussian_sample_kernel"
+    start_flat(header, name, dtype, size, arrays, philox_stream(seed), *pointers(*arrays))
+
+
+def gaussian_sample_grad(dtype, size, seed, log_var, d_z, d_log_var):
+    """Likewise, its gradient."""
+    arrays = log_var, d_z, d_log_var
+    header, name = "kernels/gaussian_sample.cuh", "gaussian_sample_grad_kernel"
+    start_flat(header, name, dtype, size, arrays, philox_stream(seed), *pointers(*arrays))
+
+
+def gaussian_kl(dtype, rows, cols, mean, log_var, kl):
+    """csrc/kernels/gaussian_kl.cu, forward."""
+    cut = cut_rows(dtype, rows, cols, (mean, log_var))
+    with_sums = functools.partial(
+        start,
+        "kernels/gaussian_kl.cuh",
+        f"gaussian_kl_kernel<{cut.template}>",
+        cut.blocks,
+        struct(LINES, cut.lines),
+        *pointers(mean, log_var),
+    )
+    sum_rows(cut, rows, kl, 1, with_sums)
+
+
+def gaussian_kl_grad(dtype, rows, cols, mean, log_var, d_kl, d_mean, d_log_var):
+    """Likewise, its gradients."""
+    cut = cut_rows(dtype, rows, cols, (mean, log_var, d_mean, d_log_var))
+    start(
+        "kernels/gaussian_kl.cuh",
+        f"gaussian_kl_grad_kernel<{cut.template}>",
+        cut.blocks,
+        struct(LINES, cut.lines),
+        *pointers(mean, log_var, d_kl, d_mean, d_log_var),
+    )
+
+
+def sigmoid_cross_entropy(
+    dtype, targets_dtype, rows, cols, targets, logits, label_smoothing, loss, slope
+):
+    """csrc/kernels/sigmoid_cross_entropy.cu, forward."""
+    cut = cut_rows(dtype, rows, cols, (targets, logits, slope), targets_dtype)
+    share = 1 / max(cols, 1)
+    with_sums = functools.partial(
+        start,
+        "kernels/sigmoid_cross_entropy.cuh",
+        f"sigmoid_cross_entropy_kernel<{cut.template}>",
+        cut.blocks,
+        struct(LINES, cut.lines),
+        smooth_targets(cut, targets_dtype, targets, label_smoothing),
+        *pointers(logits),
+        cut.number(share),
+        *pointers(slope),
+    )
+    sum_rows(cut, rows, loss, share, with_sums)
+
+
+def sigmoid_cross_entropy_grad(
+    dtype, targets_dtype, rows, cols, targets, logits, label_smoothing, d_loss, d_logits
+):
+    """Likewise, its gradient."""
+    cut = cut_rows(dtype, rows, cols, (targets, logits, d_logits), targets_dtype)
+    start(
+        "kernels/sigmoid_cross_entropy.cuh",
+        f"sigmoid_cross_entropy_grad_kernel<{cut.template}>",
+        cut.blocks,
+        struct(LINES, cut.lines),
+        smooth_targets(cut, targets_dtype, targets, label_smoothing),
+        *pointers(logits),
+        cut.number(1 / max(cols, 1)),
+        *pointers(d_loss, d_logits),
+    )
+
+
+def sigmoid_cross_entropy_from_slope_grad(dtype, rows, cols, slope, d_loss, d_logits):
+    """Likewise, by way of the slope."""
+    cut = cut_rows(dtype, rows, cols, (slope, d_logits))
+    start(
+        "kernels/sigmoid_cross_entropy.cuh",
+        f"scale_rows_kernel<{cut.template}>",
+        cut.blocks,
+        struct(LINES, cut.lines),
+        *pointers(slope, d_loss, d_logits),
+    )
+
+
 LAUNCHERS = {
-    function.__name__: function for function in (gaussian_sample_kl, gaussian_sample_kl_grad)
+    function.__name__: function
+    for function in (
+        gaussian_sample_kl,
+        gaussian_sample_kl_grad,
+        gaussian_sample,
+        gaussian_sample_grad,
+        gaussian_kl,
+        gaussian_kl_grad,
+        sigmoid_cross_entropy,
+        sigmoid_cross_entropy_grad,
+        sigmoid_cross_entropy_from_slope_grad,
+    )
 }
 
 
-def cut_rows(dtype, rows, cols, arrays):
+def cut_rows(dtype, rows, cols, arrays, targets_dtype=None):
     """lines_of and for_width_of_rows of csrc/cuda/rows.h."""
     storage, wide = STORAGE[dtype], cols >= WIDE_FROM
-    pack = 16 // storage.size
-    n = pack if cols % pack == 0 and all(array % 16 == 0 for array in arrays) else 1
+    n = width(storage, arrays) if cols % width(storage) == 0 else 1
     if wide:
         pieces = -(-cols // PIECE)
         lines = {"count": rows * pieces, "pieces": pieces, "piece": PIECE, "lanes": THREADS}
@@ -119,8 +227,31 @@ def cut_rows(dtype, rows, cols, arrays):
         while lanes < 32 and lanes * n < cols:
             lanes *= 2
         lines = {"count": rows, "pieces": 1, "piece": cols, "lanes": lanes}
-    template = f"{storage.name}, {n}, {str(wide).lower()}, {storage.real}"
+    types = [storage.name] if targets_dtype is None else [storage.name, STORAGE[targets_dtype].name]
+    template = f"{', '.join(types)}, {n}, {str(wide).lower()}, {storage.real}"
     return Cut(template, {**lines, "cols": cols}, storage.real)
+
+
+def width(storage, arrays=()):
+    """Elements that a thread loads at once: 16 bytes, where 16 divides all addresses."""
+    return 16 // storage.size if all(array % 16 == 0 for array in arrays) else 1
+
+
+def start_flat(header, name, dtype, size, arrays, *arguments):
+    """launch_flat of csrc/cuda/flat.h: a kernel of elements one after the other."""
+    storage = STORAGE[dtype]
+    n = width(storage, arrays)
+    blocks = grid(-(-size // (n * THREADS)))
+    start(header, f"{name}<{storage.name}, {n}>", blocks, np.int64(size), *arguments)
+
+
+def smooth_targets(cut, targets_dtype, targets, label_smoothing):
+    """smooth_targets of csrc/kernels/sigmoid_cross_entropy.cu."""
+    unit = 255 if STORAGE[targets_dtype].size == 1 else 1
+    number = cut.number
+    dtype = np.dtype([("base", np.uint64), ("scale", number), ("shift", number)])
+    values = {"base": targets, "scale": (1 - label_smoothing) / unit, "shift": label_smoothing / 2}
+    return struct(dtype, values)
 
 
 def sum_rows(cut, rows, sums, scale, start_lines):

@@ -28,11 +28,25 @@ py::module_ cupy(const char* op) {
 }
 
 // The array's outline, for NumPy to answer what shape, dtype and address it has.
-Array outline(const char* op, const char* name, const py::object& array) {
+Array unchecked_outline(const char* name, const py::object& array) {
   const py::dtype dtype = py::dtype::from_args(array.attr("dtype"));
   const auto shape = py::cast<Shape>(array.attr("shape"));
   void* const data = reinterpret_cast<void*>(py::cast<uintptr_t>(array.attr("data").attr("ptr")));
-  return of_dtype(op, {name, py::array(dtype, shape, data, array), FG_FLOAT32, array});
+  return {name, py::array(dtype, shape, data, array), FG_UINT8, array};
+}
+Array outline(const char* op, const char* name, const py::object& array) {
+  return of_dtype(op, unchecked_outline(name, array));
+}
+
+// CuPy's array of value, contiguous; no copy if it is.
+py::object on_cupy(const char* op, py::handle value) {
+  py::module_ module = cupy(op);
+  py::object array = py::reinterpret_borrow<py::object>(value);
+  if (!py::isinstance(array, module.attr("ndarray"))) {
+    array = speaks_dlpack_of_cuda(value) ? module.attr("from_dlpack")(value)
+                                         : module.attr("asarray")(value);
+  }
+  return module.attr("ascontiguousarray")(array);
 }
 
 }  // namespace
@@ -52,14 +66,13 @@ bool is_on_gpu(py::handle value) {
 }
 
 Array input_anywhere(const char* op, const char* name, py::handle value) {
-  if (!is_on_gpu(value)) return input(op, name, value);
-  py::module_ module = cupy(op);
-  py::object array = py::reinterpret_borrow<py::object>(value);
-  if (!py::isinstance(array, module.attr("ndarray"))) {
-    array = speaks_dlpack_of_cuda(value) ? module.attr("from_dlpack")(value)
-                                         : module.attr("asarray")(value);
-  }
-  return outline(op, name, module.attr("ascontiguousarray")(array));
+  return is_on_gpu(value) ? outline(op, name, on_cupy(op, value)) : input(op, name, value);
+}
+
+Array bytes_anywhere(const char* op, const char* name, py::handle value) {
+  if (!is_on_gpu(value)) return input_or_bytes(op, name, value);
+  const Array array = unchecked_outline(name, on_cupy(op, value));
+  return array.value.dtype().equal(py::dtype::of<uint8_t>()) ? array : of_dtype(op, array);
 }
 
 Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,

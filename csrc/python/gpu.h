@@ -23,6 +23,9 @@ class Place {
 // As input(), also of an array on a GPU.
 Array input_anywhere(const char* op, const char* name, py::handle value);
 
+// The same, or an array of uint8, where a kernel takes those.
+Array bytes_anywhere(const char* op, const char* name, py::handle value);
+
 // As output(), on a GPU if that is the place.
 Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
              const Shape& shape, const Place& place);

@@ -1,7 +1,7 @@
 #include "kernels/sigmoid_cross_entropy.h"
 
 #include "core/thread_pool.h"
-#include "python/array.h"
+#include "python/gpu.h"
 #include "python/module.h"
 
 namespace fastgen::python::sigmoid_cross_entropy {
@@ -88,7 +88,7 @@ struct Inputs {
 };
 
 Inputs inputs(const char* op, py::handle targets_, py::handle logits_) {
-  Inputs in{input_or_bytes(op, "targets", targets_), input(op, "logits", logits_), {}};
+  Inputs in{bytes_anywhere(op, "targets", targets_), input_anywhere(op, "logits", logits_), {}};
   in.m = matrix(op, in.logits);
   if (in.targets.dtype != FG_UINT8) {
     check_same(op, in.targets, in.logits);
@@ -99,58 +99,55 @@ Inputs inputs(const char* op, py::handle targets_, py::handle logits_) {
 }
 
 Array upstream(const char* op, py::handle d_loss_, const Matrix& m, fg_dtype dtype) {
-  const Array d_loss = input(op, "d_loss", d_loss_);
+  const Array d_loss = input_anywhere(op, "d_loss", d_loss_);
   check_shape(op, d_loss, m.outer, "the shape of logits without its last axis");
   check_dtype(op, d_loss, kl_dtype(dtype), "the dtype of the loss");
   return d_loss;
 }
 
-py::array forward(py::object targets_, py::object logits_, double label_smoothing, py::object out,
-                  py::object slope_) {
+py::object forward(py::object targets_, py::object logits_, double label_smoothing, py::object out,
+                   py::object slope_) {
   constexpr const char* op = "sigmoid_cross_entropy";
   const auto [targets, logits, m] = inputs(op, targets_, logits_);
-  Array loss = output(op, "loss", out, kl_dtype(logits.dtype), m.outer);
+  const Place place(op, {&targets, &logits});
+  Array loss = output(op, "loss", out, kl_dtype(logits.dtype), m.outer, place);
   check_overlap(op, {&loss}, {&targets, &logits});
   void* to_slope = nullptr;
   if (!slope_.is_none()) {
-    Array slope = output(op, "slope", slope_, logits.value.dtype(), logits.shape());
+    Array slope = output(op, "slope", slope_, logits.value.dtype(), logits.shape(), place);
     check_overlap(op, {&loss, &slope}, {&targets, &logits});
     to_slope = slope.mutable_data();
   }
-  run([&, to = loss.mutable_data()] {
-    return fg_sigmoid_cross_entropy(fg_pool(), logits.dtype, targets.dtype, m.rows, m.cols,
-                                    targets.data(), logits.data(), label_smoothing, to, to_slope);
-  });
-  return loss.value;
+  run_at(place, fg_pool(), FASTGEN_BOTH(sigmoid_cross_entropy), logits.dtype, targets.dtype, m.rows,
+         m.cols, targets.data(), logits.data(), label_smoothing, loss.mutable_data(), to_slope);
+  return loss.result();
 }
 
-py::array grad(py::object targets_, py::object logits_, py::object d_loss_, double label_smoothing,
-               py::object out) {
+py::object grad(py::object targets_, py::object logits_, py::object d_loss_, double label_smoothing,
+                py::object out) {
   constexpr const char* op = "sigmoid_cross_entropy_grad";
   const auto [targets, logits, m] = inputs(op, targets_, logits_);
   const Array d_loss = upstream(op, d_loss_, m, logits.dtype);
-  Array d_logits = output(op, "d_logits", out, logits.value.dtype(), logits.shape());
+  const Place place(op, {&targets, &logits, &d_loss});
+  Array d_logits = output(op, "d_logits", out, logits.value.dtype(), logits.shape(), place);
   check_overlap(op, {&d_logits}, {&targets, &logits, &d_loss});
-  run([&, to = d_logits.mutable_data()] {
-    return fg_sigmoid_cross_entropy_grad(fg_pool(), logits.dtype, targets.dtype, m.rows, m.cols,
-                                         targets.data(), logits.data(), label_smoothing,
-                                         d_loss.data(), to);
-  });
-  return d_logits.value;
+  run_at(place, fg_pool(), FASTGEN_BOTH(sigmoid_cross_entropy_grad), logits.dtype, targets.dtype,
+         m.rows, m.cols, targets.data(), logits.data(), label_smoothing, d_loss.data(),
+         d_logits.mutable_data());
+  return d_logits.result();
 }
 
-py::array from_slope_grad(py::object slope_, py::object d_loss_, py::object out) {
+py::object from_slope_grad(py::object slope_, py::object d_loss_, py::object out) {
   constexpr const char* op = "sigmoid_cross_entropy_from_slope_grad";
-  const Array slope = input(op, "slope", slope_);
+  const Array slope = input_anywhere(op, "slope", slope_);
   const Matrix m = matrix(op, slope);
   const Array d_loss = upstream(op, d_loss_, m, slope.dtype);
-  Array d_logits = output(op, "d_logits", out, slope.value.dtype(), slope.shape());
+  const Place place(op, {&slope, &d_loss});
+  Array d_logits = output(op, "d_logits", out, slope.value.dtype(), slope.shape(), place);
   check_overlap(op, {&d_logits}, {&slope, &d_loss});
-  run([&, to = d_logits.mutable_data()] {
-    return fg_sigmoid_cross_entropy_from_slope_grad(fg_pool(), slope.dtype, m.rows, m.cols,
-                                                    slope.data(), d_loss.data(), to);
-  });
-  return d_logits.value;
+  run_at(place, fg_pool(), FASTGEN_BOTH(sigmoid_cross_entropy_from_slope_grad), slope.dtype, m.rows,
+         m.cols, slope.data(), d_loss.data(), d_logits.mutable_data());
+  return d_logits.result();
 }
 
 }  // namespace

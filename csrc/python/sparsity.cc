@@ -1,7 +1,7 @@
 #include "kernels/sparsity.h"
 
 #include "core/thread_pool.h"
-#include "python/array.h"
+#include "python/gpu.h"
 #include "python/module.h"
 
 namespace fastgen::python::sparsity {
@@ -78,52 +78,50 @@ int kind_code(const char* op, const std::string& kind) {
 
 py::tuple value(py::object activations_, double target, const std::string& kind_, py::object out) {
   constexpr const char* op = "sparsity";
-  const Array activations = input(op, "activations", activations_);
+  const Array activations = input_anywhere(op, "activations", activations_);
   const Matrix m = matrix(op, activations);
   const int kind = kind_code(op, kind_);
+  const Place place(op, {&activations});
   const auto outs = outputs(op, out, 2);
-  Array penalty = output(op, "penalty", outs[0], kl_dtype(activations.dtype), {});
-  Array activity = output(op, "activity", outs[1], py::dtype::of<double>(), {m.cols});
+  Array penalty = output(op, "penalty", outs[0], kl_dtype(activations.dtype), {}, place);
+  Array activity = output(op, "activity", outs[1], py::dtype::of<double>(), {m.cols}, place);
   check_overlap(op, {&penalty, &activity}, {&activations});
-  run([&, to_penalty = penalty.mutable_data(), to_activity = activity.mutable_data()] {
-    return fg_sparsity(fg_pool(), activations.dtype, m.rows, m.cols, kind, target,
-                       activations.data(), to_penalty, (double*)to_activity);
-  });
-  return py::make_tuple(penalty.value, activity.value);
+  run_at(place, fg_pool(), FASTGEN_BOTH(sparsity), activations.dtype, m.rows, m.cols, kind, target,
+         activations.data(), penalty.mutable_data(), (double*)activity.mutable_data());
+  return py::make_tuple(penalty.result(), activity.result());
 }
 
-py::array gradient(py::object activations_, double target, const std::string& kind_,
-                   py::object activity_, py::object d_penalty_, py::object d_activity_,
-                   py::object d_passed_, py::object out) {
+py::object gradient(py::object activations_, double target, const std::string& kind_,
+                    py::object activity_, py::object d_penalty_, py::object d_activity_,
+                    py::object d_passed_, py::object out) {
   constexpr const char* op = "sparsity_grad";
-  const Array activations = input(op, "activations", activations_);
+  const Array activations = input_anywhere(op, "activations", activations_);
   const Matrix m = matrix(op, activations);
   const int kind = kind_code(op, kind_);
   const auto units = [&](const char* name, py::handle value) {
-    const Array x = input(op, name, value);
+    const Array x = input_anywhere(op, name, value);
     check_shape(op, x, {m.cols}, "a value per unit");
     check_dtype(op, x, py::dtype::of<double>(), "that of activity");
     return x;
   };
   const Array activity = units("activity", activity_);
-  const Array d_penalty = input(op, "d_penalty", d_penalty_);
+  const Array d_penalty = input_anywhere(op, "d_penalty", d_penalty_);
   check_shape(op, d_penalty, {}, "the shape of penalty");
   check_dtype(op, d_penalty, kl_dtype(activations.dtype), "the dtype of penalty");
   const bool with_activity = !d_activity_.is_none(), with_passed = !d_passed_.is_none();
   const Array d_activity = with_activity ? units("d_activity", d_activity_) : activity;
-  const Array d_passed = with_passed ? input(op, "d_passed", d_passed_) : activations;
+  const Array d_passed = with_passed ? input_anywhere(op, "d_passed", d_passed_) : activations;
   check_same(op, activations, d_passed);
+  const Place place(op, {&activations, &activity, &d_penalty, &d_activity, &d_passed});
   Array d_activations =
-      output(op, "d_activations", out, activations.value.dtype(), activations.shape());
+      output(op, "d_activations", out, activations.value.dtype(), activations.shape(), place);
   check_overlap(op, {&d_activations},
                 {&activations, &activity, &d_penalty, &d_activity, &d_passed});
-  run([&, to = d_activations.mutable_data()] {
-    return fg_sparsity_grad(fg_pool(), activations.dtype, m.rows, m.cols, kind, target,
-                            activations.data(), (const double*)activity.data(), d_penalty.data(),
-                            with_activity ? (const double*)d_activity.data() : nullptr,
-                            with_passed ? d_passed.data() : nullptr, to);
-  });
-  return d_activations.value;
+  run_at(place, fg_pool(), FASTGEN_BOTH(sparsity_grad), activations.dtype, m.rows, m.cols, kind,
+         target, activations.data(), (const double*)activity.data(), d_penalty.data(),
+         with_activity ? (const double*)d_activity.data() : nullptr,
+         with_passed ? d_passed.data() : nullptr, d_activations.mutable_data());
+  return d_activations.result();
 }
 
 }  // namespace

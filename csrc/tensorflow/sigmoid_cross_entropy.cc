@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tensorflow/glue.h"
+#include "tensorflow/device.h"
 
 namespace fastgen {
 namespace {
@@ -140,7 +140,7 @@ fg_dtype targets_dtype(const Tensor& targets) {
   return targets.dtype() == tensorflow::DT_UINT8 ? (fg_dtype)FG_UINT8 : Dtype<T>::value;
 }
 
-template <class T>
+template <class Device, class T>
 class SigmoidCrossEntropyOp : public CrossEntropyKernel {
  public:
   using CrossEntropyKernel::CrossEntropyKernel;
@@ -158,14 +158,14 @@ class SigmoidCrossEntropyOp : public CrossEntropyKernel {
     if (ctx->num_outputs() == 2) {
       OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({1}, 1, logits.shape(), &slope));
     }
-    OP_REQUIRES_OK(ctx, to_status(fg_sigmoid_cross_entropy(
-                            IntraOpThreads(ctx), Dtype<T>::value, targets_dtype<T>(targets),
-                            of.rows, of.cols, targets.data(), logits.data(), smoothing,
-                            loss->data(), slope ? slope->data() : nullptr)));
+    OP_REQUIRES_OK(
+        ctx, Device::run(ctx, FASTGEN_BOTH(sigmoid_cross_entropy), Dtype<T>::value,
+                         targets_dtype<T>(targets), of.rows, of.cols, targets.data(), logits.data(),
+                         smoothing, loss->data(), slope ? slope->data() : nullptr));
   }
 };
 
-template <class T>
+template <class Device, class T>
 class SigmoidCrossEntropyGradOp : public CrossEntropyKernel {
  public:
   using CrossEntropyKernel::CrossEntropyKernel;
@@ -178,14 +178,13 @@ class SigmoidCrossEntropyGradOp : public CrossEntropyKernel {
     OP_REQUIRES_OK(ctx, check_d_loss(op, d_loss, of));
     Tensor* d_logits;
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({1}, 0, logits.shape(), &d_logits));
-    OP_REQUIRES_OK(
-        ctx, to_status(fg_sigmoid_cross_entropy_grad(
-                 IntraOpThreads(ctx), Dtype<T>::value, targets_dtype<T>(targets), of.rows, of.cols,
-                 targets.data(), logits.data(), smoothing, d_loss.data(), d_logits->data())));
+    OP_REQUIRES_OK(ctx, Device::run(ctx, FASTGEN_BOTH(sigmoid_cross_entropy_grad), Dtype<T>::value,
+                                    targets_dtype<T>(targets), of.rows, of.cols, targets.data(),
+                                    logits.data(), smoothing, d_loss.data(), d_logits->data()));
   }
 };
 
-template <class T>
+template <class Device, class T>
 class SigmoidCrossEntropyFromSlopeGradOp : public CrossEntropyKernel {
  public:
   using CrossEntropyKernel::CrossEntropyKernel;
@@ -196,31 +195,32 @@ class SigmoidCrossEntropyFromSlopeGradOp : public CrossEntropyKernel {
     OP_REQUIRES_OK(ctx, average(op, "slope", slope, &of));
     OP_REQUIRES_OK(ctx, check_d_loss(op, d_loss, of));
     // 1 is what arrives at a loss that is minimised: the slope is the gradient as it stands. (Not
-    // worth a look through an upstream that is as large.)
+    // worth a look through an upstream that is as large, nor one into the memory of a GPU.)
     typedef typename Dtype<T>::K K;
-    const K* upstream = static_cast<const K*>(d_loss.data());
-    if (of.cols > 1 &&
-        std::all_of(upstream, upstream + d_loss.NumElements(), [](K x) { return x == K(1); })) {
-      ctx->set_output(0, slope);
-      return;
+    if constexpr (std::is_same_v<Device, OnCpu>) {
+      const K* upstream = static_cast<const K*>(d_loss.data());
+      if (of.cols > 1 &&
+          std::all_of(upstream, upstream + d_loss.NumElements(), [](K x) { return x == K(1); })) {
+        ctx->set_output(0, slope);
+        return;
+      }
     }
     Tensor* d_logits;
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({0}, 0, slope.shape(), &d_logits));
-    OP_REQUIRES_OK(ctx, to_status(fg_sigmoid_cross_entropy_from_slope_grad(
-                            IntraOpThreads(ctx), Dtype<T>::value, of.rows, of.cols, slope.data(),
-                            d_loss.data(), d_logits->data())));
+    OP_REQUIRES_OK(
+        ctx, Device::run(ctx, FASTGEN_BOTH(sigmoid_cross_entropy_from_slope_grad), Dtype<T>::value,
+                         of.rows, of.cols, slope.data(), d_loss.data(), d_logits->data()));
   }
 };
 
-#define FASTGEN_CPU_T_U_K(OP, T) FASTGEN_CPU_T_K(OP, T).TypeConstraint<T>("U")
-#define FASTGEN_CPU_T_BYTES_K(OP, T) FASTGEN_CPU_T_K(OP, T).TypeConstraint<uint8_t>("U")
-FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropy", SigmoidCrossEntropyOp, FASTGEN_CPU_T_U_K);
-FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropy", SigmoidCrossEntropyOp, FASTGEN_CPU_T_BYTES_K);
-FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropyGrad", SigmoidCrossEntropyGradOp,
-                     FASTGEN_CPU_T_U_K);
-FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropyGrad", SigmoidCrossEntropyGradOp,
-                     FASTGEN_CPU_T_BYTES_K);
-FASTGEN_REGISTER_CPU("FastgenSigmoidCrossEntropyFromSlopeGrad", SigmoidCrossEntropyFromSlopeGradOp,
-                     FASTGEN_CPU_T_K);
+#define SMOOTHED(T) FASTGEN_K(T).HostMemory("label_smoothing")
+#define OF_FLOATS(T) SMOOTHED(T).TypeConstraint<T>("U")
+#define OF_BYTES(T) SMOOTHED(T).TypeConstraint<uint8_t>("U")
+FASTGEN_REGISTER("FastgenSigmoidCrossEntropy", SigmoidCrossEntropyOp, OF_FLOATS);
+FASTGEN_REGISTER("FastgenSigmoidCrossEntropy", SigmoidCrossEntropyOp, OF_BYTES);
+FASTGEN_REGISTER("FastgenSigmoidCrossEntropyGrad", SigmoidCrossEntropyGradOp, OF_FLOATS);
+FASTGEN_REGISTER("FastgenSigmoidCrossEntropyGrad", SigmoidCrossEntropyGradOp, OF_BYTES);
+FASTGEN_REGISTER("FastgenSigmoidCrossEntropyFromSlopeGrad", SigmoidCrossEntropyFromSlopeGradOp,
+                 FASTGEN_K);
 
 }  // namespace fastgen

@@ -1,6 +1,6 @@
 #include "kernels/sparsity.h"
 
-#include "tensorflow/glue.h"
+#include "tensorflow/device.h"
 
 namespace fastgen {
 
@@ -74,7 +74,7 @@ class SparsityBase : public tensorflow::OpKernel {
   int kind_;
 };
 
-template <class T>
+template <class Device, class T>
 class SparsityOp : public SparsityBase {
  public:
   using SparsityBase::SparsityBase;
@@ -88,13 +88,13 @@ class SparsityOp : public SparsityBase {
     OP_REQUIRES_OK(ctx, ctx->allocate_output(1, TensorShape({matrix.cols}), &activity));
     if (ctx->num_outputs() > 2) ctx->set_output(2, activations);
     OP_REQUIRES_OK(
-        ctx, to_status(fg_sparsity(IntraOpThreads(ctx), Dtype<T>::value, matrix.rows, matrix.cols,
-                                   kind_, target.scalar<double>()(), activations.data(),
-                                   penalty->data(), activity->flat<double>().data())));
+        ctx, Device::run(ctx, FASTGEN_BOTH(sparsity), Dtype<T>::value, matrix.rows, matrix.cols,
+                         kind_, target.scalar<double>()(), activations.data(), penalty->data(),
+                         activity->flat<double>().data()));
   }
 };
 
-template <class T>
+template <class Device, class T>
 class SparsityGradOp : public SparsityBase {
  public:
   using SparsityBase::SparsityBase;
@@ -115,12 +115,11 @@ class SparsityGradOp : public SparsityBase {
     Tensor* out;
     OP_REQUIRES_OK(ctx, ctx->forward_input_or_allocate_output({d_passed ? 5 : 0}, 0,
                                                               activations.shape(), &out));
-    OP_REQUIRES_OK(ctx,
-                   to_status(fg_sparsity_grad(IntraOpThreads(ctx), Dtype<T>::value, matrix.rows,
-                                              matrix.cols, kind_, target.scalar<double>()(),
-                                              activations.data(), activity.flat<double>().data(),
-                                              d_penalty.data(), d_activity.flat<double>().data(),
-                                              d_passed ? d_passed->data() : nullptr, out->data())));
+    OP_REQUIRES_OK(ctx, Device::run(ctx, FASTGEN_BOTH(sparsity_grad), Dtype<T>::value, matrix.rows,
+                                    matrix.cols, kind_, target.scalar<double>()(),
+                                    activations.data(), activity.flat<double>().data(),
+                                    d_penalty.data(), d_activity.flat<double>().data(),
+                                    d_passed ? d_passed->data() : nullptr, out->data()));
   }
 
  private:
@@ -132,8 +131,8 @@ class SparsityGradOp : public SparsityBase {
   }
 };
 
-#define SPARSITY_ON_CPU(OP, T) FASTGEN_CPU_T_K(OP, T).HostMemory("target")
-FASTGEN_REGISTER_CPU("FastgenSparsity", SparsityOp, SPARSITY_ON_CPU);
-FASTGEN_REGISTER_CPU("FastgenSparsityGrad", SparsityGradOp, SPARSITY_ON_CPU);
+#define SPARSITY(T) FASTGEN_K(T).HostMemory("target")
+FASTGEN_REGISTER("FastgenSparsity", SparsityOp, SPARSITY);
+FASTGEN_REGISTER("FastgenSparsityGrad", SparsityGradOp, SPARSITY);
 
 }  // namespace fastgen

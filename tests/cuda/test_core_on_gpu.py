@@ -84,6 +84,35 @@ for dtype in ("float64", "float16", "bfloat16"):
 """)
 
 
+def test_losses_and_penalties(run):
+    run("""
+p, t = 1 / (1 + np.exp(-mean)), (log_var > 0).astype("float32")
+b = rng.integers(0, 256, (5, 12)).astype("uint8")
+m, g = cupy.array(mean), cupy.array(d_kl)
+for targets in (t, b):
+    x = cupy.array(targets)
+    slope, on_cpu = cupy.empty((5, 12), "float32"), np.empty((5, 12), "float32")
+    loss = core.sigmoid_cross_entropy(targets, mean, 0.1, slope=on_cpu)
+    close(core.sigmoid_cross_entropy(x, m, 0.1, slope=slope), loss)
+    close(slope, on_cpu)
+    d_logits = core.sigmoid_cross_entropy_grad(targets, mean, d_kl, 0.1)
+    close(core.sigmoid_cross_entropy_grad(x, m, g, 0.1), d_logits)
+    close(core.sigmoid_cross_entropy_from_slope_grad(slope, g), d_logits)
+one = np.float32(2)
+for kind in ("kl", "l1", "mse"):
+    penalty, activity = core.sparsity(p, 0.1, kind)
+    ours = core.sparsity(cupy.array(p), 0.1, kind)
+    close(ours[0], penalty), close(ours[1], activity)
+    for passed in (None, mean):
+        given = cupy.array(p), 0.1, kind, ours[1], cupy.array(one)
+        on_gpu = passed if passed is None else cupy.array(passed)
+        close(core.sparsity_grad(*given, d_passed=on_gpu),
+              core.sparsity_grad(p, 0.1, kind, activity, one, d_passed=passed))
+with pytest.raises(ValueError, match="must be float32.*Received: targets.dtype=int64"):
+    core.sigmoid_cross_entropy(cupy.array(b.astype(int)), m, 0.1)
+""")
+
+
 def test_kernels_that_nvrtc_compiles(run, tmp_path):
     """With the arguments, structs among them, that the launchers of the .cu files give them."""
     run(
@@ -104,6 +133,27 @@ for dtype, shape in [*cases, ("float16", (2, 1040)), ("bfloat16", (5, 16))]:
         assert launch.call_count == (2 if wish == "1" else 0)
     for one, other in zip(*results, strict=True):
         assert one.get().tobytes() == other.get().tobytes(), (shape, dtype)
+on_gpu = [cupy.array(x) for x in (mean, log_var, d_z, d_kl)]
+m, v, g, k = on_gpu
+b = cupy.array(rng.integers(0, 256, (5, 12)).astype("uint8"))
+results = []
+for wish in "01":
+    os.environ["FASTGEN_NVRTC"] = wish
+    slope = cupy.empty((5, 12), "float32")
+    results.append([
+        core.gaussian_sample(m, v, (1, -2)),
+        core.gaussian_sample_grad(v, (1, -2), g),
+        core.gaussian_kl(m, v),
+        *core.gaussian_kl_grad(m, v, k),
+        core.sigmoid_cross_entropy(b, m, 0.1, slope=slope),
+        slope,
+        core.sigmoid_cross_entropy_grad(v, m, k, 0.1),
+        core.sigmoid_cross_entropy_from_slope_grad(slope, k),
+    ])
+for i, (one, other) in enumerate(zip(*results, strict=True)):
+    assert one.get().tobytes() == other.get().tobytes(), i
+with pytest.raises(NotImplementedError, match="sparsity: on a GPU this kernel needs a fastgen"):
+    core.sparsity(m, 0.1, "l1")
 """,
         FASTGEN_STAND_IN_CACHE=str(tmp_path),
     )

@@ -111,7 +111,7 @@ void call(void (*kernel)(Params...), void** given, std::index_sequence<i...>) {
 }
 template <class... Params>
 void run(void (*kernel)(Params...), unsigned grid, unsigned block, void** given) {
-  on_cpu::run_grid(dim3(grid), dim3(block), 0,
+  on_cpu::run_grid(dim3(grid), dim3(block), 0, false,
                    [&] { call(kernel, given, std::index_sequence_for<Params...>()); });
 }
 #define ENTRY(i, kernel)                                                        \
