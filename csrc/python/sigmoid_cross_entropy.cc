@@ -22,6 +22,7 @@ array([0.69314718])
 Args:
     targets: array of the shape and dtype of logits, or of uint8, which stand for 255ths.
     logits: array of shape [..., cols]; float32, float64, float16 or bfloat16.
+        NumPy's or, as all the others then, on a GPU.
     label_smoothing: number in [0, 1].
     out: array for the loss to be written to.
     slope: array of the shape and dtype of logits, to which the loss's derivative by each logit is
@@ -49,6 +50,7 @@ array([[0.25, 0.25]])
 Args:
     targets: array of the shape and dtype of logits, or of uint8, which stand for 255ths.
     logits: array of shape [..., cols]; float32, float64, float16 or bfloat16.
+        NumPy's or, as all the others then, on a GPU.
     d_loss: array of shape [...], the gradient that arrives at the loss, in its dtype.
     label_smoothing: number in [0, 1].
     out: array for d_logits; it may be logits or targets.
@@ -71,7 +73,8 @@ Example:
 array([[3., 3.]])
 
 Args:
-    slope: array of shape [..., cols], as sigmoid_cross_entropy leaves it.
+    slope: array of shape [..., cols], as sigmoid_cross_entropy leaves it. NumPy's or, as all the
+        others then, on a GPU.
     d_loss: array of shape [...], the gradient that arrives at the loss, in its dtype.
     out: array for d_logits; it may be slope.
 

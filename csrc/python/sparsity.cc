@@ -23,6 +23,7 @@ Example:
 
 Args:
     activations: array of shape [..., units]; float32, float64, float16 or bfloat16.
+        NumPy's or, as all the others then, on a GPU.
     target: the p of the formulas.
     kind: "kl", "l1" or "mse".
     out: tuple of two arrays for penalty and activity.
@@ -53,6 +54,7 @@ Example:
 
 Args:
     activations: array of shape [..., units]; float32, float64, float16 or bfloat16.
+        NumPy's or, as all the others then, on a GPU.
     target: the p of the formulas.
     kind: "kl", "l1" or "mse".
     activity: float64 array of shape [units], from sparsity.
