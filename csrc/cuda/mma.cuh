@@ -52,6 +52,13 @@ __device__ __forceinline__ void copy_async(void* shared, const void* global, int
                : "r"((uint32_t)__cvta_generic_to_shared(shared)), "l"(global), "r"(bytes)
                : "memory");
 }
+// Likewise a word, or zeros in its place if `bytes` is 0.
+__device__ __forceinline__ void copy_word_async(void* shared, const void* global, int bytes) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
+               :
+               : "r"((uint32_t)__cvta_generic_to_shared(shared)), "l"(global), "r"(bytes)
+               : "memory");
+}
 // Closes a group of copies; it may be empty.
 __device__ __forceinline__ void commit_copies() {
   asm volatile("cp.async.commit_group;" ::: "memory");

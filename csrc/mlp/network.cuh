@@ -79,9 +79,17 @@ enum JobKind {
 enum { kGenerator = 0, kDiscriminator = 1 };
 enum { kAlways = 0, kFirstCritic = 1, kLaterCritics = 2, kLastCritic = 4, kLaterSteps = 8 };
 
+// The shape of a product's tiles: the logarithm of a square's side, or that of many rows by tensor cores
+// (mlp/wide_product.cuh), whose width the columns decide.
+constexpr int kWide = 7, kWideRows = 128, kMostWideCols = 112;
+__host__ __device__ constexpr int width_of_wide(int cols) {
+  const int slices = (cols + kMostWideCols - 1) / kMostWideCols;
+  return ((cols + slices - 1) / slices + 15) / 16 * 16;
+}
+
 struct Job {
   int8_t kind, net, layer;
-  int8_t shape;  // of products: the logarithm of a tile's side; of kSum and kApply, 1: of the bias
+  int8_t shape;  // of products: their tiles'; of kSum and kApply, 1: of the bias
   int8_t when, generates;
   int across;   // tiles side by side
   int squares;  // the place of its first tile among those of the network's, or -1

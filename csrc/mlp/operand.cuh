@@ -47,6 +47,12 @@ __device__ __forceinline__ T kept_scale(const PhiloxStream& stream, int64_t inde
   return kept && rate < 1 ? 1 / (1 - rate) : 0;
 }
 
+// A row of images; NULL if there is none.
+struct ImageLine {
+  const void* data;
+  bool bytes;
+};
+
 // The inputs of a layer, by row of its network and column.
 template <class T>
 struct Operand {
@@ -94,9 +100,8 @@ struct Operand {
     return kept == 0 ? 0 : slope * kept;
   }
 
-  // Of a discriminator's first layer, n side by side: one, or a pack. Real rows, then fake ones; a row that is not there is NaN, and so is its loss.
-  template <int n>
-  __device__ __forceinline__ void get_of_rows(int64_t row, int64_t col, T (&x)[n]) const {
+  // Of a discriminator's first layer: where a row starts. Real rows, then fake ones.
+  __device__ __forceinline__ ImageLine line_of(int64_t row) const {
     const bool is_real = !generates && row < plan.reals;
     const void* const data = is_real ? plan.real.data : plan.fake.data;
     const int64_t stride = is_real ? plan.real.stride : plan.fake.stride;
@@ -111,13 +116,23 @@ struct Operand {
     } else if (!is_real) {
       from = row - plan.reals;
     }
-    if (from < 0 || from >= count) {
+    const bool bytes = is_real ? plan.real.bytes : plan.fake.bytes;
+    if (from < 0 || from >= count) return {nullptr, bytes};
+    const int64_t size = bytes ? 1 : sizeof(T);
+    return {static_cast<const char*>(data) + from * stride * size, bytes};
+  }
+
+  // Such numbers, n side by side: one, or a pack. A row that is not there is NaN, and so is its loss.
+  template <int n>
+  __device__ __forceinline__ void get_of_rows(int64_t row, int64_t col, T (&x)[n]) const {
+    const ImageLine line = line_of(row);
+    if (!line.data) {
 #pragma unroll
       for (int i = 0; i < n; ++i) x[i] = (T)NAN;
-    } else if (is_real ? plan.real.bytes : plan.fake.bytes) {
-      get_bytes(static_cast<const uint8_t*>(data) + from * stride + col, x);
+    } else if (line.bytes) {
+      get_bytes(static_cast<const uint8_t*>(line.data) + col, x);
     } else {
-      load(static_cast<const T*>(data) + from * stride + col, x);
+      load(static_cast<const T*>(line.data) + col, x);
     }
   }
 

@@ -21,6 +21,8 @@ constexpr int kLargest = 6;  // logarithm of the largest tile's side
 struct TileSize {
   int log_side;
   __device__ __forceinline__ int side() const { return 1 << log_side; }
+  __device__ __forceinline__ int rows() const { return side(); }
+  __device__ __forceinline__ int cols() const { return side(); }
   __device__ __forceinline__ int lead() const { return side() + (log_side < 6 ? 4 : 8); }
   __device__ __forceinline__ int lanes_across() const { return side() / kSide; }
   __device__ __forceinline__ int lanes() const { return lanes_across() * lanes_across(); }

@@ -37,6 +37,12 @@ __device__ __forceinline__ Factor<T> slopes_of(const DeviceLayer<T>& layer, int 
   return {layer.slopes, layer.stride, first, last, first_k, along, true};
 }
 
+// Columns of a job's product.
+template <class T>
+__device__ __forceinline__ int cols_of(const DeviceLayer<T>& layer, const Job& job) {
+  return job.kind == kGradient ? layer.cols() : job.kind == kForward ? layer.units : layer.inputs;
+}
+
 // Where a tile lies: rows of the batch by columns or, of a gradient, lines of a kernel by its columns
 // over a part of the rows.
 struct Place {
@@ -65,31 +71,29 @@ __device__ __forceinline__ Factors<T> factors_of(const Operand<T>& x, const Job&
           slopes_of(layer, at.col, layer.units, at.first, false), at.depth};
 }
 
-template <class T>
+template <class T, class Tile>
 __device__ __forceinline__ Place place_of(const DeviceNetwork<T>& net, const Job& job,
-                                          const TileSize& size, int tile, int* part) {
+                                          const Tile& size, int tile, int* part) {
   *part = 0;
   if (job.kind != kGradient) {
-    return {job.first + (tile / job.across << size.log_side), tile % job.across << size.log_side, 0,
-            0};
+    return {job.first + tile / job.across * size.rows(), tile % job.across * size.cols(), 0, 0};
   }
   const int tiles = job.tiles / net.parts, of_part = tile % tiles;
   *part = tile / tiles;
   const int rows = (job.rows + net.parts - 1) / net.parts, first = *part * rows;
   const int left = job.rows - first, depth = left < rows ? left : rows;
-  return {of_part / job.across << size.log_side, of_part % job.across << size.log_side,
-          job.first + first, depth};
+  return {of_part / job.across * size.rows(), of_part % job.across * size.cols(), job.first + first,
+          depth};
 }
 
-template <class T>
-__device__ __forceinline__ void product_tile(const Plan<T>& plan, const Job& job, const Moment& at,
-                                             int tile) {
+template <class Sums, class T, class Tile>
+__device__ __forceinline__ void product_tile(const Tile& size, const Plan<T>& plan, const Job& job,
+                                             const Moment& at, int tile) {
   const DeviceNetwork<T>& net = plan.nets[job.net];
   const DeviceLayer<T>& leading = net.layers[job.layer];
-  const TileSize size = {job.shape};
   Gradient<T> gradient = {plan, job.net, 0, 0};
   const Place place = place_of(net, job, size, tile, &gradient.part);
-  TileSums<T> sums;
+  Sums sums;
   sums.clear();
   // Of a gradient all layers that have the kernel, else one.
 #pragma unroll 1
@@ -103,16 +107,14 @@ __device__ __forceinline__ void product_tile(const Plan<T>& plan, const Job& job
     T of_bias = 0;
     add_product(size, x, factors.rows, factors.cols, factors.depth, &sums,
                 [&](const T* rows, const T* cols, int depth) {
-                  if (has_bias) of_bias += part_of_sum(size, turned ? rows : cols, depth);
+                  if (has_bias) of_bias += part_of_sum(size, turned, turned ? rows : cols, depth);
                 });
     if (has_bias) {
-      take_bias(size, &gradient, layer.bias, turned ? place.row : place.col, of_bias);
+      take_bias(size, turned, &gradient, layer.bias, turned ? place.row : place.col, of_bias);
     }
   }
   const int rows = job.kind == kGradient ? leading.lines() : job.first + job.rows;
-  const int cols = job.kind == kGradient  ? leading.cols()
-                   : job.kind == kForward ? leading.units
-                                          : leading.inputs;
+  const int cols = cols_of(leading, job);
   const Operand<T> x = {plan, at, job.net, job.layer, job.generates != 0};
   finish_tile(plan, size, sums, [&](int i, int j, T sum) {
     const int row = place.row + i, col = place.col + j;
@@ -126,6 +128,19 @@ __device__ __forceinline__ void product_tile(const Plan<T>& plan, const Job& job
     }
   });
   if (job.kind == kGradient) gradient.finish(job.squares < 0 ? -1 : job.squares + tile);
+}
+
+template <class T>
+__device__ __forceinline__ void product_tile(const Plan<T>& plan, const Job& job, const Moment& at,
+                                             int tile) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (job.shape == kWide) {
+      const DeviceLayer<T>& layer = plan.nets[job.net].layers[job.layer];
+      const WideTile wide = {width_of_wide(cols_of(layer, job))};
+      return product_tile<WideSums>(wide, plan, job, at, tile);
+    }
+  }
+  product_tile<TileSums<T>>(TileSize{job.shape}, plan, job, at, tile);
 }
 
 }  // namespace mlp

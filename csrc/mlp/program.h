@@ -1,8 +1,8 @@
 // The phases of a call on networks, for the launchers: what mlp/program.cuh runs. Cut by shapes alone.
 #pragma once
 #include "cuda/launch.h"
-#include "mlp/network.cuh"
 #include "mlp/requirements.h"
+#include "mlp/tiles.h"
 
 namespace fastgen {
 namespace mlp {
@@ -30,18 +30,6 @@ template <class Number>
 int clear(const char* op, void* stream, Number* numbers, int64_t count) {
   const size_t bytes = (size_t)count * sizeof *numbers;
   return check(op, cudaMemsetAsync(numbers, 0, bytes, (cudaStream_t)stream));
-}
-
-constexpr int64_t of_size(int64_t size, int64_t part) { return (size + part - 1) / part; }
-
-// The largest tile of which there are enough for most multiprocessors; the smallest if none is.
-inline int shape_of(int64_t rows, int64_t cols) {
-  constexpr int64_t kEnough = 90;
-  for (int log_side = 6; log_side > 3; --log_side) {
-    const int64_t side = 1 << log_side;
-    if (of_size(rows, side) * of_size(cols, side) >= kEnough) return log_side;
-  }
-  return 3;
 }
 
 // Memory that is measured first and given out then.
@@ -132,11 +120,12 @@ class Program {
                    bool generates = false, int when = kAlways) {
     const DeviceLayer<T>& of = plan.nets[net].layers[layer];
     const int64_t cols = kind == kForward ? of.units : of.inputs;
-    const int shape = shape_of(rows, cols);
     Job job = job_of(kind, net, layer, generates);
-    job.shape = (int8_t)shape, job.when = (int8_t)when;
-    job.across = (int)of_size(cols, 1 << shape), job.first = (int)first, job.rows = (int)rows;
-    job.tiles = (int)of_size(rows, 1 << shape) * job.across;
+    const bool wide =
+        is_wide(plan, rows, cols) && (kind == kSlopes || has_matrix(plan, net, layer));
+    job.shape = (int8_t)(wide ? kWide : shape_of(rows, cols)), job.when = (int8_t)when;
+    job.first = (int)first, job.rows = (int)rows;
+    cut(&job, rows, cols);
     add(job);
   }
 
@@ -189,7 +178,7 @@ class Program {
   // Gradients of a network's weights by its rows, and the optimizer's step, if there is one.
   void add_update(int net, int64_t first, int64_t rows, bool generates) {
     DeviceNetwork<T>& of = plan.nets[net];
-    of.parts = rows < 1024 ? 1 : (int)(rows / 512 < 16 ? rows / 512 : 16);
+    of.parts = parts_of(plan, net, rows);
     const bool by_norms = of.optimizer.rule >= 0 && (of.optimizer.clip == FG_CLIP_NORM ||
                                                      of.optimizer.clip == FG_CLIP_GLOBAL_NORM);
     in_memory_[net] = of.parts > 1 || by_norms, by_norms_[net] = by_norms;
@@ -287,10 +276,11 @@ class Program {
     const DeviceLayer<T>& of = plan.nets[net].layers[layer];
     if (!of.leads) return;
     Job job = job_of(kGradient, net, layer, generates);
-    job.shape = plan.nets[net].parts > 1 ? 6 : 5;
-    const int64_t side = 1 << job.shape;
-    job.first = (int)first, job.rows = (int)rows, job.across = (int)of_size(of.cols(), side);
-    job.tiles = (int)of_size(of.lines(), side) * job.across * plan.nets[net].parts;
+    const int parts = plan.nets[net].parts;
+    job.shape = (int8_t)(sums_wide(plan, net, layer, rows) ? kWide : parts > 1 ? 6 : 5);
+    job.first = (int)first, job.rows = (int)rows;
+    cut(&job, of.lines(), of.cols());
+    job.tiles *= parts;
     if (!in_memory_[net]) job.squares = (int)squares_, squares_ += job.tiles;
     add(job);
   }

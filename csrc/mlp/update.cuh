@@ -5,6 +5,7 @@
 #include "mlp/layer.cuh"
 #include "mlp/product.cuh"
 #include "mlp/sums.cuh"
+#include "mlp/wide_product.cuh"
 
 namespace fastgen {
 namespace mlp {
@@ -91,7 +92,7 @@ struct Gradient {
 
 // The sum of a bias's gradient over rows: threads add those that shared memory holds, in turns.
 template <class T>
-__device__ __forceinline__ T part_of_sum(const TileSize& size, const T* staged, int depth) {
+__device__ __forceinline__ T part_of_sum(const TileSize& size, bool, const T* staged, int depth) {
   T sum = 0;
 #pragma unroll 4
   for (int k = threadIdx.x >> size.log_side; k < depth; k += kEngineLanes >> size.log_side) {
@@ -101,7 +102,7 @@ __device__ __forceinline__ T part_of_sum(const TileSize& size, const T* staged, 
 }
 
 template <class T>
-__device__ __forceinline__ void take_bias(const TileSize& size, Gradient<T>* to,
+__device__ __forceinline__ void take_bias(const TileSize& size, bool, Gradient<T>* to,
                                           const DeviceVariable<T>& bias, int64_t first, T sum) {
   T* const shared = reinterpret_cast<T*>(dynamic_shared());
   __syncthreads();
@@ -109,6 +110,12 @@ __device__ __forceinline__ void take_bias(const TileSize& size, Gradient<T>* to,
   __syncthreads();
   if ((int)threadIdx.x >= size.side() || first + threadIdx.x >= bias.size) return;
   for (int i = size.side(); i < kEngineLanes; i += size.side()) sum += shared[threadIdx.x + i];
+  to->take(bias, first + threadIdx.x, sum);
+}
+__device__ __forceinline__ void take_bias(const WideTile& tile, bool turned, Gradient<float>* to,
+                                          const DeviceVariable<float>& bias, int64_t first,
+                                          float sum) {
+  if ((int)threadIdx.x >= lines_of(tile, turned) || first + threadIdx.x >= bias.size) return;
   to->take(bias, first + threadIdx.x, sum);
 }
 

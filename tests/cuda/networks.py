@@ -201,17 +201,20 @@ def grad(library, memory, layers, x, d_y, d_x, gradients, seeds=None, precision=
     return [None if each is None else arrays.get(each) for each in (d_x, *gradients)]
 
 
-def discriminator_update(library, memory, layers, optimizer, real, fake, targets, seeds, told):
+def discriminator_update(
+    library, memory, layers, optimizer, real, fake, targets, seeds, told, precision=0
+):
     """The telemetry and all that a step may write to."""
     arrays = Arrays(memory)
     d = player(arrays, layers, optimizer, seeds)
     given = d, images_of(arrays, real), images_of(arrays, fake)
     places = map(c_void_p, (arrays.pointer(targets), arrays.pointer(told)))
-    run(library, "fg_cuda_discriminator_update", None, 0, *map(ctypes.byref, given), *places)
+    name = "fg_cuda_discriminator_update"
+    run(library, name, None, precision, *map(ctypes.byref, given), *places)
     return arrays.get(told), [arrays.get(x) for x in arrays_of(layers, optimizer)]
 
 
-def gan_step(library, memory, players, images, feed, told, done):
+def gan_step(library, memory, players, images, feed, told, done, precision=0):
     """Likewise; players: (layers, optimizer, seeds) of both, feed: arrays by name, sizes."""
     arrays = Arrays(memory)
     g, d = (player(arrays, *each) for each in players)
@@ -220,7 +223,7 @@ def gan_step(library, memory, players, images, feed, told, done):
         setattr(given, name, arrays.pointer(feed[name]))
     given.corrupts_fakes = feed.get("corrupts_fakes", 1)
     places = map(c_void_p, (arrays.pointer(told), arrays.pointer(done)))
-    run(library, "fg_cuda_gan_step", None, 0, *map(ctypes.byref, (g, d, given)), *places)
+    run(library, "fg_cuda_gan_step", None, precision, *map(ctypes.byref, (g, d, given)), *places)
     states = [[arrays.get(x) for x in arrays_of(*each[:2])] for each in players]
     return arrays.get(told), arrays.get(done), states
 

@@ -53,7 +53,7 @@ class Gan:
         return rows, seeds
 
     def run(self, cuda, rows, seeds, targets=None, d_rates=None, g_rates=None, drawn=(None, None),
-            corrupts_fakes=True):  # fmt: skip
+            corrupts_fakes=True, precision=0):  # fmt: skip
         """The telemetry by name; all arrays are as the kernel left them."""
         steps, n_critic, _ = rows.shape
         told, self.done = poisoned((steps, len(networks.GAN)), "float64"), np.full([2], -1, "int64")
@@ -70,7 +70,7 @@ class Gan:
         }  # fmt: skip
         players = [*zip(self.networks, self.optimizers, drawn, strict=True)]
         told, self.done, states = cuda.run(
-            networks.gan_step, players, self.images, feed, told, self.done
+            networks.gan_step, players, self.images, feed, told, self.done, precision
         )
         for layers, optimizer, state in zip(self.networks, self.optimizers, states, strict=True):
             for x, now in zip(arrays_of(layers, optimizer), state, strict=True):

@@ -97,6 +97,15 @@ def test_tensor_cores_are_fed_asynchronously(stem, tmp_path):
         assert re.search(WIDE, entry)
 
 
+def test_many_rows_are_multiplied_likewise(tmp_path):
+    (source,) = (source for source in SOURCES if source.stem == "program")
+    kernels = re.split(r"(?=\.entry )", ptx_of(source, tmp_path).read_text())[1:]
+    (of_floats,) = (x for x in kernels if "program_kernelIf" in x.split()[1])
+    assert "mma.sync.aligned.m16n8k8" in of_floats
+    for copy in ("cp.async.cg.shared.global", "cp.async.ca.shared.global", "cp.async.wait_group"):
+        assert copy in of_floats
+
+
 def test_cuda_is_not_needed_to_load_the_library():
     """Its runtime is inside, hidden: the GPU wheel of TensorFlow has another version of it."""
     (library,) = (build.ROOT / "fastgen/lib").glob("libfastgen_core.so")

@@ -23,7 +23,7 @@ constexpr uint64_t kMostPolls = 20'000'000;  // in a launch
 struct Copy {
   void* to;
   const void* from;
-  int bytes;
+  int bytes, size;
 };
 
 struct Block;
@@ -162,10 +162,10 @@ void let_others_run() {
   swapcontext(&current->context, &scheduler);
 }
 
-void copy_later(void* to, const void* from, int bytes) {
-  if (bytes < 0 || bytes > 16) give_up("a copy is not of 0 to 16 bytes");
-  if ((uintptr_t)to % 16 || (uintptr_t)from % 16) give_up("a copy is not aligned");
-  current->copies.back().push_back({to, from, bytes});
+void copy_later(void* to, const void* from, int bytes, int size) {
+  if (bytes < 0 || bytes > size) give_up("a copy is of more than it may be, or of less than none");
+  if ((uintptr_t)to % size || (uintptr_t)from % size) give_up("a copy is not aligned");
+  current->copies.back().push_back({to, from, bytes, size});
 }
 void commit_copies() { current->copies.emplace_back(); }
 void wait_for_copies(int groups) {
@@ -173,7 +173,7 @@ void wait_for_copies(int groups) {
   for (; (int)copies.size() > groups + 1; copies.pop_front()) {
     for (const Copy& copy : copies.front()) {
       memcpy(copy.to, copy.from, copy.bytes);
-      memset((char*)copy.to + copy.bytes, 0, 16 - copy.bytes);
+      memset((char*)copy.to + copy.bytes, 0, copy.size - copy.bytes);
     }
   }
 }

@@ -35,7 +35,7 @@ int lane();
 
 // The running thread's copies of `bytes`, followed by zeros up to 16: made when it waits until at most
 // `groups` of the groups it has closed are left.
-void copy_later(void* to, const void* from, int bytes);
+void copy_later(void* to, const void* from, int bytes, int size);  // zeros up to `size`
 void commit_copies();
 void wait_for_copies(int groups);
 

@@ -52,7 +52,10 @@ inline uint32_t tf32(uint32_t bits) {
 }
 
 inline void copy_async(void* shared, const void* global, int bytes) {
-  on_cpu::copy_later(shared, global, bytes);
+  on_cpu::copy_later(shared, global, bytes, 16);
+}
+inline void copy_word_async(void* shared, const void* global, int bytes) {
+  on_cpu::copy_later(shared, global, bytes, 4);
 }
 inline void commit_copies() { on_cpu::commit_copies(); }
 template <int groups>
