@@ -149,4 +149,4 @@ def test_rows_by_their_numbers(cuda, batch, missing):
         if missing:
             assert_same_bits(ours, start)
         else:
-            assert np.linalg.norm(ours - strict) < 1e-3 * np.linalg.norm(strict - start)
+            assert np.linalg.norm(ours - strict) < 5e-3 * np.linalg.norm(strict - start)
