@@ -59,7 +59,7 @@ class Trace:
         self.calls = collections.defaultdict(list)
         self.stock = collections.defaultdict(lambda: [0, 0.0])
         self._nodes = collections.defaultdict(list)  # (op, scope, device) → (node, seconds)
-        self._called = {}  # op → its Call on the host, for its kernels on a GPU
+        self._launches = collections.defaultdict(list)  # node → (start, Call) of runs on a GPU
         for plane in sorted(space.planes, key=lambda plane: plane.name.startswith("/device")):
             if plane.name == "/host:CPU":
                 self._read_host(plane)
@@ -76,10 +76,13 @@ class Trace:
             for event in events:
                 while open_ and open_[-1].end <= event.offset_ps:
                     self._close(open_.pop(), plane)
-                run = _Run(kinds[event.metadata_id], event)
+                run = _Run(kinds[event.metadata_id], event, 1000 * line.timestamp_ns)
+                if run.kind[0] == "wrapper":
+                    run.node = plane.event_metadata[event.metadata_id].name
                 if open_:
                     open_[-1].within += event.duration_ps
                     run.inside = open_[-1].inside or open_[-1].kind[0] == "op"
+                    run.node = run.node or open_[-1].node
                 open_.append(run)
             while open_:
                 self._close(open_.pop(), plane)
@@ -92,7 +95,8 @@ class Trace:
         if kind == "op":
             call = _call(name, _stats(plane, run.event))
             self.calls[call].append(run.event.duration_ps * 1e-12)
-            self._called[call.op] = call
+            if call.device == LAUNCH:
+                self._launches[run.node or name].append((run.start, call))
         elif kind == "composite":
             self._nodes[name, scope, "CPU"].append((run.event.metadata_id, seconds))
         elif kind == "stock":
@@ -103,25 +107,50 @@ class Trace:
         self.stock[name][1] += seconds
 
     def _read_gpu(self, plane):
-        launched = collections.defaultdict(float)
+        kernels = collections.defaultdict(list)  # node → (start, seconds)
         for line in plane.lines:
             for event in line.events:
-                kind, name, scope = _kind(_stats(plane, event).get("tf_op", "")) or (None,) * 3
+                node = _stats(plane, event).get("tf_op", "")
+                kind, name, scope = _kind(node) or (None,) * 3
                 seconds = event.duration_ps * 1e-12
                 if kind == "wrapper":  # a kernel of ours
-                    launched[name] += seconds
+                    kernels[node].append((1000 * line.timestamp_ns + event.offset_ps, seconds))
                 elif kind == "composite":
                     self._nodes[name, scope, "GPU"].append((event.metadata_id, seconds))
                 elif kind == "stock":
                     self._add_stock(name, seconds)
-        for op, seconds in launched.items():
-            if op in self._called:
-                self._move_to_gpu(self._called[op], seconds)
+        # Nodes first that the host names, too: what is left of an op's runs is of the others.
+        for node in sorted(kernels, key=lambda node: node not in self._launches):
+            runs = sorted(self._take_launches(node), key=lambda run: run[0])
+            seconds = [seconds for _, seconds in sorted(kernels[node])]
+            self._move_to_gpu([call for _, call in runs], seconds)
 
-    def _move_to_gpu(self, call, seconds):
-        """The host only launches such an op: its time is that of its kernels, in equal parts."""
-        runs = len(self.calls.pop(call))
-        self.calls[call._replace(device="GPU")] = [seconds / runs] * runs
+    def _take_launches(self, node):
+        if node in self._launches:
+            return self._launches.pop(node)
+        op = _kind(node)[1]
+        named = [x for x, runs in self._launches.items() if runs[0][1].op == op]
+        return [run for x in named for run in self._launches.pop(x)]
+
+    def _move_to_gpu(self, calls, kernels):
+        """The host only launches such runs: their time is that of their kernels.
+
+        Runs that are alike have equal parts of it. Others, of several shapes say, have the kernels
+        in order, if all have as many; else they stay launches.
+        """
+        each, rest = divmod(len(kernels), max(len(calls), 1))
+        if len(set(calls)) == 1:
+            seconds = [sum(kernels) / len(calls)] * len(calls)
+        elif calls and not rest:
+            seconds = [sum(kernels[i * each : (i + 1) * each]) for i in range(len(calls))]
+        else:
+            return
+        for call, took in zip(calls, seconds, strict=True):
+            self.calls[call].pop()
+            self.calls[call._replace(device="GPU")].append(took)
+        for call in set(calls):
+            if not self.calls[call]:
+                del self.calls[call]
 
     def _count_composites(self):
         """A composite ran as often as the node in it that ran most often."""
@@ -133,8 +162,10 @@ class Trace:
 
 
 class _Run:
-    def __init__(self, kind, event):
+    def __init__(self, kind, event, began):
         self.kind, self.event = kind, event
+        self.start = began + event.offset_ps  # picoseconds, of all threads' clock
+        self.node = ""  # the graph's, that runs it
         self.end = event.offset_ps + event.duration_ps
         self.within = 0  # picoseconds of events inside
         self.inside = False  # of an op that is counted whole

@@ -143,6 +143,36 @@ def test_kernels_of_a_gpu():
     assert micro([trace.stock["MatMul"][1]]) == [70.0]
 
 
+def of_gpu(host, streams, node="model/kl:FastgenGaussianKl"):
+    """A trace of gaussian_kl: start and shape of each run, start and length of each kernel."""
+    space = xplane_pb2.XSpace()
+    events = []
+    for start, shape in host:
+        given = {"device": "GPU", "inputs": f"float[{shape}]"}
+        events += [(node, start, 9), ("fastgen.gaussian_kl", start + 2, 6, given)]
+    plane(space, "/host:CPU", events)
+    tf_op = {"tf_op": "model/kl:FastgenGaussianKl"}
+    plane(space, "/device:GPU:0", [("kl", *each, tf_op) for each in streams])
+    found = Trace(space).calls.items()
+    return {(call.inputs[0].shape, call.device): micro(seconds) for call, seconds in found}
+
+
+@pytest.mark.parametrize(
+    "node", ["model/kl:FastgenGaussianKl", "EagerLocalExecute: FastgenGaussianKl"]
+)
+def test_shapes_on_a_gpu_have_their_own_kernels(node):
+    """As an epoch's last batch has, which is smaller."""
+    host = [(0, "8,2"), (10, "8,2"), (20, "3,2")]
+    streams = [(50, 300), (350, 100), (450, 310), (760, 110), (870, 20), (890, 5)]
+    assert of_gpu(host, streams, node) == {
+        ((8, 2), "GPU"): [400.0, 420.0],
+        ((3, 2), "GPU"): [25.0],
+    }
+    launches = {((8, 2), "GPU, its launch"): [6.0, 6.0], ((3, 2), "GPU, its launch"): [6.0]}
+    assert of_gpu(host, streams[:-1], node) == launches  # whose are they?
+    assert of_gpu(host, [], node) == launches
+
+
 def test_a_gpu_whose_streams_are_not_in_the_trace():
     given = {"device": "GPU", "inputs": "float[8,2] float[8,2]", "outputs": "float[8]"}
     trace = read([("fastgen.gaussian_kl", 2, 6, given)])
