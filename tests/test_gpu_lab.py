@@ -110,6 +110,17 @@ def test_unknown_arguments_are_refused(tmp_path):
     assert process.returncode == 2
 
 
+def test_keras_rows_wait_for_the_gpu(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    from benchmarks.gpu import keras_rows
+
+    monkeypatch.setattr(tf.test.experimental, "sync_devices", lambda: time.sleep(0.05))
+    case = dataclasses.replace(keras_rows.chosen(dry_run=True)[0], rounds=1, iterations=2)
+    record = keras_rows.measure(case, dry_run=False)
+    assert record["status"] == {"fastgen": "timed", "keras": "timed"}
+    assert all(found["median"] >= 0.025 for found in record["seconds"].values())
+
+
 # --- a row ---
 
 
