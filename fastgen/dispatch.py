@@ -136,8 +136,11 @@ def _missing_op(op):
 
 @functools.cache
 def _missing_cuda():
-    """Why there are no kernels for a GPU at all, or None."""
-    return None if native.build_info().get("cuda") else "the library was built without CUDA"
+    """Why no kernels run on the GPUs that TensorFlow has, or None."""
+    import tensorflow as tf
+
+    seen = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+    return native.why_no_gpu([x["compute_capability"] for x in seen if "compute_capability" in x])
 
 
 def _missing_custom_calls(op):

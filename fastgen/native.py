@@ -193,6 +193,39 @@ def gpus():
     return found
 
 
+def why_no_gpu(capabilities):
+    """Why the library's kernels do not run on GPUs of these compute capabilities, or None.
+
+    Nothing is started on them: a program may have left some of a machine's to others.
+
+    Args:
+        capabilities: pairs such as `(9, 0)`.
+
+    Raises:
+        UnfitError: without a core library.
+    """
+    built = build_info().get("cuda")
+    if not built:
+        return "the library was built without CUDA"
+    if core_library().fg_cuda_device_count() == 0:
+        return "the library's CUDA sees no GPU: the driver may be older than it"
+    unfit = [each for each in capabilities if not _runs_on(built, *each)]
+    if not unfit:
+        return None
+    (major, minor), names = unfit[0], ", ".join(f"sm_{name}" for name in built)
+    return f"the library was built for {names}. Received: sm_{major}{minor}"
+
+
+def _runs_on(built, major, minor):
+    """Whether there is machine code for a GPU among these, or the last one's PTX will do."""
+    number = 10 * major + minor
+    for name in built:
+        base = int(name.rstrip("af"))
+        if base == number or (base < number and base // 10 == major and not name.endswith("a")):
+            return True
+    return built[-1].isdigit() and int(built[-1]) <= number
+
+
 def _minor(version):
     return tuple(version.split(".")[:2])
 

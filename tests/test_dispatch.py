@@ -3,6 +3,7 @@
 import functools
 import itertools
 import logging
+import types
 import warnings
 
 import keras
@@ -219,6 +220,22 @@ def test_device(monkeypatch):
 
     trace()
     assert found == ["GPU", "CPU", "GPU"]
+
+
+def test_a_gpu_that_kernels_do_not_run_on(monkeypatch):
+    """TensorFlow may start one that is too old for the library, or whose driver is."""
+    gpus = [types.SimpleNamespace(capability=(7, 5))]
+    details = lambda gpu: {"compute_capability": gpu.capability}  # noqa: E731
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
+    monkeypatch.setattr(native, "build_info", lambda: {"cuda": ["80", "90"]})
+    for count, why in [(1, "Received: sm_75"), (0, "sees no GPU")]:
+        core = types.SimpleNamespace(fg_cuda_device_count=lambda: count)  # noqa: B023
+        monkeypatch.setattr(native, "core_library", lambda: core)  # noqa: B023
+        dispatch._missing_cuda.cache_clear()
+        found = dispatch.choose("gaussian_kl", "float32")
+        assert found.path == COMPOSITE and why in found.why
+    dispatch._missing_cuda.cache_clear()
 
 
 @pytest.mark.parametrize("graph", [False, True])

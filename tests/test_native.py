@@ -210,6 +210,28 @@ def test_core_without_its_library_says_how_to_build_it(tmp_path, statement):
     assert "Build it: pip install" in error
 
 
+@pytest.mark.parametrize(
+    ("built", "count", "capabilities", "why"),
+    [
+        ([], 1, [(9, 0)], "without CUDA"),
+        (["80", "90"], 0, [], "sees no GPU: the driver may be older"),
+        (["80", "90"], 1, [], None),  # of a device that does not say
+        (["80", "90"], 2, [(8, 0), (8, 9)], None),  # machine code of the same major
+        (["80", "90"], 1, [(12, 0)], None),  # by PTX
+        (["80", "90"], 2, [(9, 0), (7, 5)], "built for sm_80, sm_90. Received: sm_75"),
+        (["90a"], 1, [(9, 0)], None),
+        (["90a"], 1, [(10, 0)], "built for sm_90a. Received: sm_100"),
+        (["86", "90a"], 1, [(8, 0)], "Received: sm_80"),
+    ],
+)
+def test_gpus_that_kernels_run_on(monkeypatch, built, count, capabilities, why):
+    core = types.SimpleNamespace(fg_cuda_device_count=lambda: count)
+    monkeypatch.setattr(native, "build_info", lambda: {"cuda": built})
+    monkeypatch.setattr(native, "core_library", lambda: core)
+    found = native.why_no_gpu(capabilities)
+    assert found is None if why is None else why in found
+
+
 def test_abi_number_is_the_header_s():
     header = (ROOT / "csrc/core/abi.h").read_text()
     assert f"#define FG_ABI_VERSION {native.ABI}\n" in header
