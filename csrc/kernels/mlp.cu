@@ -25,8 +25,7 @@ int add_layers(Program<T>* program, const fg_mlp& mlp, int64_t rows, const void*
 
 template <class T>
 int run(Program<T>* program) {
-  program->plan.order.generator = program->plan.order.end = program->phases();
-  program->begin_phase();
+  program->plan.order.generator = program->plan.order.end = program->phases() - 1;
   return program->run();
 }
 

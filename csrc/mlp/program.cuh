@@ -60,13 +60,12 @@ template <class T>
 __global__ void __launch_bounds__(kEngineLanes, 1)
     program_kernel(const __grid_constant__ Plan<T> plan, Moment at, int all) {
   if (!all) at.step = plan.state->step;
-  unsigned barriers = 0;
-  do {
+  for (unsigned barriers = 1;; ++barriers) {
     if ((!all || plan.phases[at.phase].stops) && plan.state->stopped) return;
     run_phase(plan, at);
-    if (!all) return;
-    wait_for_grid(&plan.state->arrived, ++barriers * gridDim.x);
-  } while (plan.order.advance(&at));
+    if (!all || !plan.order.advance(&at)) return;
+    wait_for_grid(&plan.state->arrived, barriers * gridDim.x);
+  }
 }
 
 // Between the steps of launches of one phase each.

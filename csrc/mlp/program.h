@@ -28,6 +28,7 @@ int for_real(const char* op, fg_cuda_precision precision, fg_dtype dtype, const 
 // Sets numbers of the device to 0.
 template <class Number>
 int clear(const char* op, void* stream, Number* numbers, int64_t count) {
+  if (count == 0) return FG_OK;
   const size_t bytes = (size_t)count * sizeof *numbers;
   return check(op, cudaMemsetAsync(numbers, 0, bytes, (cudaStream_t)stream));
 }
