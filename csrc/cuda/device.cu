@@ -1,5 +1,8 @@
 #include <stdio.h>
 
+#include <mutex>
+#include <set>
+
 #include "cuda/device.h"
 #include "cuda/launch.h"
 #include "cuda/rows.h"
@@ -17,9 +20,31 @@ int check(const char* op, cudaError_t error) {
 
 namespace {
 
+// Bytes, of a pool that would give all back to the driver otherwise, and wait for it at the next call:
+// what steps of small networks need, not what large products do. Unmeasured.
+constexpr uint64_t kKept = 64 << 20;
+
 __global__ void probe() {}
 
 }  // namespace
+
+// Once a device, and not if the program has said how much. What fails here is said by what follows.
+void keep_scratch() {
+  static std::mutex mutex;
+  static std::set<int> seen;
+  int device;
+  if (cudaGetDevice(&device) != cudaSuccess) return;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!seen.insert(device).second) return;
+  cudaMemPool_t pool;
+  uint64_t kept = 0, most = kKept;
+  if (cudaDeviceGetDefaultMemPool(&pool, device) != cudaSuccess ||
+      cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &kept) != cudaSuccess ||
+      (kept == 0 &&
+       cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &most) != cudaSuccess)) {
+    cudaGetLastError();
+  }
+}
 
 int finish_row_sums(const char* op, void* stream, int64_t rows, int64_t pieces,
                     const RowSums<float>& sums) {

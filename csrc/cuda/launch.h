@@ -37,6 +37,23 @@ int launch(const char* op, void* stream, unsigned blocks, unsigned threads, size
   return check(op, cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...));
 }
 
+// Lets launches of a kernel, of no static shared memory, have all that a block on this GPU can: *bytes.
+// It is a kernel's one limit for all threads, so that none may lower it to what its own launch needs.
+template <class... Params>
+int allow_shared(const char* op, void (*kernel)(Params...), int64_t* bytes) {
+  int device, most;
+  if (int code = check(op, cudaGetDevice(&device))) return code;
+  if (int code = check(
+          op, cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device))) {
+    return code;
+  }
+  *bytes = most;
+  return check(op, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most));
+}
+
+// Lets the current device's pool keep some memory when somebody waits for the device.
+void keep_scratch();
+
 // Memory of a launch, from the stream's pool, given back in the stream's order.
 class Scratch {
  public:
@@ -46,7 +63,9 @@ class Scratch {
     if (memory_) cudaFreeAsync(memory_, stream_);
   }
   int allocate(size_t bytes) {
-    return bytes ? check(op_, cudaMallocAsync(&memory_, bytes, stream_)) : (int)FG_OK;
+    if (bytes == 0) return FG_OK;
+    keep_scratch();
+    return check(op_, cudaMallocAsync(&memory_, bytes, stream_));
   }
   template <class T>
   T* as() const {

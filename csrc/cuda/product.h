@@ -88,20 +88,19 @@ int launch_tensor(const char* op, void* stream, const Operand<T>& a, const Opera
                   Tiling tiling, const Epilogue& epilogue) {
   const auto kernel = tensor_product_kernel<T, Epilogue>;
   const int64_t panels = pieces_of(tiling.part_depth, kPanelDepth<T>);
+  int64_t most;
   const auto with = [&](int threads, bool resident, int64_t blocks_at_once) {
     const int64_t bytes = shared_of(threads, tiling.slice_cols, resident ? panels : kStages);
     const int64_t per_row = tiling.slices * tiling.parts;
     tiling.resident = resident, tiling.row_tiles = pieces_of(tiling.rows, threads);
     const int64_t fitting = blocks_at_once * kMultiprocessors / per_row;
     const int64_t sharing = least(tiling.row_tiles, fitting > 1 ? fitting : 1);
-    if (cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes)) {
-      cudaGetLastError();
-      return -1;  // this GPU has less
-    }
+    if (bytes > most) return -1;  // this GPU has less
     return launch(op, stream, (unsigned)(per_row * sharing), threads, bytes, kernel, a, b, tiling,
                   epilogue);
   };
   if (tiling.rows == 0 || tiling.cols == 0) return FG_OK;
+  if (int code = allow_shared(op, kernel, &most)) return code;
   const bool again = tiling.row_tiles * tiling.slices > 4 * kMultiprocessors;
   int code = -1;
   if (again && shared_of(kTensorThreads, tiling.slice_cols, panels) <= kSharedByTwo) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <functional>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -32,7 +33,10 @@ struct alignas(8) uint2 {
 
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline const char* cudaGetErrorName(cudaError_t error) {
-  return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorInvalidValue";
+  return error == cudaErrorMemoryAllocation            ? "cudaErrorMemoryAllocation"
+         : error == cudaErrorInvalidConfiguration      ? "cudaErrorInvalidConfiguration"
+         : error == cudaErrorCooperativeLaunchTooLarge ? "cudaErrorCooperativeLaunchTooLarge"
+                                                       : "cudaErrorInvalidValue";
 }
 inline const char* cudaGetErrorString(cudaError_t) { return "as CUDA on the CPU sees it"; }
 
@@ -51,6 +55,22 @@ inline cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
   return cudaMalloc(memory, bytes);
 }
 inline cudaError_t cudaFreeAsync(void* memory, cudaStream_t) { return cudaFree(memory); }
+
+typedef uint64_t* cudaMemPool_t;  // what it keeps, which means nothing here
+enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold };
+inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
+  static uint64_t kept = 0;
+  return *pool = &kept, cudaSuccess;
+}
+inline cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
+  memcpy(value, pool, sizeof *pool);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
+  memcpy(pool, value, sizeof *pool);
+  return cudaSuccess;
+}
+
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                                    cudaStream_t) {
@@ -84,23 +104,45 @@ template <class Kernel>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, Kernel) {
   return cudaSuccess;
 }
-enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
-constexpr int kSharedMemory = 227 << 10;  // that a block can have
-template <class Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel, cudaFuncAttribute, int bytes) {
-  return bytes <= kSharedMemory ? cudaSuccess : cudaErrorInvalidValue;
-}
 
-// One or two blocks on each of two multiprocessors, by turns: results must not depend on it.
+constexpr int kSharedMemory = 227 << 10, kMultiprocessors = 2;  // of a block at most; of the device
+
+// The dynamic shared memory that a kernel may be launched with.
+inline int& shared_limit(const void* kernel) {
+  static std::map<const void*, int> limits;
+  return limits.emplace(kernel, 48 << 10).first->second;
+}
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
+// Refuses to lower it: another thread may be about to launch with more.
 template <class Kernel>
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Kernel, int, size_t) {
-  static int calls = 0;
-  *blocks = 1 + calls++ % 2;
+cudaError_t cudaFuncSetAttribute(Kernel kernel, cudaFuncAttribute, int bytes) {
+  const on_cpu::Access access;
+  int& limit = shared_limit((const void*)kernel);
+  if (bytes < limit || bytes > kSharedMemory) return cudaErrorInvalidValue;
+  limit = bytes;
   return cudaSuccess;
 }
-enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount, cudaDevAttrCooperativeLaunch };
+
+// One or two blocks on each multiprocessor, by turns: results must not depend on it. A cooperative
+// launch has no more of them.
+inline int& blocks_of_multiprocessor() {
+  static int blocks = 2;
+  return blocks;
+}
+template <class Kernel>
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Kernel, int, size_t) {
+  *blocks = blocks_of_multiprocessor() = 3 - blocks_of_multiprocessor();
+  return cudaSuccess;
+}
+enum cudaDeviceAttr {
+  cudaDevAttrMultiProcessorCount,
+  cudaDevAttrCooperativeLaunch,
+  cudaDevAttrMaxSharedMemoryPerBlockOptin
+};
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrMultiProcessorCount ? 2 : 1;
+  *value = attribute == cudaDevAttrMultiProcessorCount            ? kMultiprocessors
+           : attribute == cudaDevAttrMaxSharedMemoryPerBlockOptin ? kSharedMemory
+                                                                  : 1;
   return cudaSuccess;
 }
 
@@ -118,12 +160,22 @@ struct cudaLaunchConfig_t {
   cudaLaunchAttribute* attrs;
   unsigned numAttrs;
 };
+inline cudaError_t check_launch(const cudaLaunchConfig_t& at, const void* kernel, bool together) {
+  const on_cpu::Access access;
+  if (at.gridDim.x == 0 || at.blockDim.x == 0 || at.blockDim.x > 1024) {
+    return cudaErrorInvalidConfiguration;
+  }
+  if ((int64_t)at.dynamicSmemBytes > shared_limit(kernel)) return cudaErrorInvalidValue;
+  const unsigned most = blocks_of_multiprocessor() * kMultiprocessors;
+  return together && at.gridDim.x > most ? cudaErrorCooperativeLaunchTooLarge : cudaSuccess;
+}
 template <class... Params, class... Args>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Params...),
                                Args&&... args) {
   const std::tuple<std::remove_const_t<Params>...> given(std::forward<Args>(args)...);
   const bool together = config->numAttrs > 0 && config->attrs[0].val.cooperative;
   const cudaLaunchConfig_t at = *config;
+  if (cudaError_t error = check_launch(at, (const void*)kernel, together)) return error;
   on_cpu::submit(at.stream, [=] {
     on_cpu::run_grid(at.gridDim, at.blockDim, at.dynamicSmemBytes, together,
                      [&] { std::apply(kernel, given); });

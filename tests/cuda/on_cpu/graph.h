@@ -8,7 +8,9 @@
 typedef enum {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
-  cudaErrorMemoryAllocation = 2
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorCooperativeLaunchTooLarge = 720
 } cudaError_t;
 
 typedef std::vector<std::function<void()>>* cudaGraph_t;

@@ -1,5 +1,5 @@
-// What tests of cuda/mma.cuh and cuda/tensor_product.cuh call: their pieces on their own, where the
-// library's functions would take sizes that are too large for the CPU to get there.
+// What tests of cuda/launch.h, cuda/mma.cuh and cuda/tensor_product.cuh call: their pieces on their own,
+// where the library's functions would take sizes that are too large for the CPU to get there.
 #include "cuda/product.cuh"
 #include "cuda/product.h"
 
@@ -32,9 +32,28 @@ __global__ void copy_past(const uint4* from, int bytes, uint4* to) {
   to[threadIdx.x] = shared[(threadIdx.x + blockDim.x - 1) % blockDim.x];
 }
 
+__global__ void nothing() {}
+
 }  // namespace
 
 extern "C" {
+
+// An empty kernel with dynamic shared memory, of as much as it may have if `allowed`.
+FG_API int on_cpu_launch(void* stream, int64_t blocks, int64_t threads, int64_t shared_bytes,
+                         int64_t allowed) {
+  int64_t most;
+  if (allowed) {
+    if (int code = allow_shared("launch", nothing, &most)) return code;
+  }
+  return launch("launch", stream, (unsigned)blocks, (unsigned)threads, shared_bytes, nothing);
+}
+
+// The bytes that the device's pool keeps.
+FG_API int on_cpu_kept(void*, uint64_t* bytes) {
+  cudaMemPool_t pool;
+  cudaDeviceGetDefaultMemPool(&pool, 0);
+  return cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReleaseThreshold, bytes);
+}
 
 // The fragments of 32 lanes, as mma.cuh numbers them.
 FG_API int on_cpu_mma(void* stream, int64_t dtype, const void* a, const void* b, void* sums) {
@@ -69,6 +88,10 @@ FG_API int on_cpu_tensor_product(void* stream, int64_t dtype, int64_t rows, int6
                              1,    depth, (int)slice_cols, resident != 0};
       const int64_t panels = resident ? pieces_of(depth, kPanelDepth<T>) : kStages;
       const IntoMemory<T> epilogue = {(T*)out, rows, cols, false};
+      int64_t most;
+      if (int code = allow_shared("product", tensor_product_kernel<T, IntoMemory<T>>, &most)) {
+        return code;
+      }
       return launch("product", stream, (unsigned)(slices * sharing), (unsigned)threads,
                     shared_of((int)threads, (int)slice_cols, panels),
                     tensor_product_kernel<T, IntoMemory<T>>,
