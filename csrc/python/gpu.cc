@@ -86,6 +86,7 @@ Array output(const char* op, const char* name, py::handle out, const py::dtype& 
                           std::string(py::str(py::type::handle_of(out).attr("__name__"))));
   }
   Array result = outline(op, name, py::reinterpret_borrow<py::object>(out));
+  place.check(op, result);
   if (result.shape() != shape || !result.value.dtype().equal(dtype) ||
       !py::cast<bool>(out.attr("flags").attr("c_contiguous"))) {
     throw py::value_error(wrong + "C-contiguous " + std::string(py::str(dtype)) + " of shape " +
@@ -107,16 +108,18 @@ Place::Place(const char* op, std::initializer_list<const Array*> arrays) {
   }
   if (!on_gpu_) return;
   const py::object cuda = cupy(op).attr("cuda");
-  const int current = py::cast<int>(cuda.attr("Device")().attr("id"));
-  for (const Array* array : arrays) {
-    const int device = py::cast<int>(array->gpu_array.attr("device").attr("id"));
-    if (device == current) continue;
-    throw py::value_error(std::string(op) + ": arrays must be on the current GPU, " +
-                          std::to_string(current) + ". Received: " + array->name + " on GPU " +
-                          std::to_string(device));
-  }
+  device_ = py::cast<int>(cuda.attr("Device")().attr("id"));
+  for (const Array* array : arrays) check(op, *array);
   stream_ =
       reinterpret_cast<void*>(py::cast<uintptr_t>(cuda.attr("get_current_stream")().attr("ptr")));
+}
+
+void Place::check(const char* op, const Array& array) const {
+  const int device = py::cast<int>(array.gpu_array.attr("device").attr("id"));
+  if (device == device_) return;
+  throw py::value_error(std::string(op) + ": arrays must be on the current GPU, " +
+                        std::to_string(device_) + ". Received: " + array.name + " on GPU " +
+                        std::to_string(device));
 }
 
 }  // namespace fastgen::python

@@ -15,8 +15,12 @@ class Place {
   bool on_gpu() const { return on_gpu_; }
   void* stream() const { return stream_; }
 
+  // On a GPU: the array must be on the current one.
+  void check(const char* op, const Array& array) const;
+
  private:
   bool on_gpu_;
+  int device_ = 0;
   void* stream_ = nullptr;
 };
 
