@@ -58,7 +58,7 @@ def decide(situation):
         A `Choice` whose path is `"fused"`, inside XLA `"custom call"`, `"composite"` or, when
         `FASTGEN_BACKEND=fused` asks for what cannot be had, `"refused"`.
     """
-    op, dtype, device, backend, portable, xla, missing, size = situation
+    op, dtype, device, backend, portable, xla, missing, _ = situation
     kernel = kernel_of(op)
     if portable:
         return Choice(COMPOSITE, "inside fastgen.portable()")
@@ -74,25 +74,34 @@ def decide(situation):
         choice = Choice(COMPOSITE, f"no kernel for {dtype}", warn=True)
     elif device not in kernel.devices:
         choice = Choice(COMPOSITE, f"no kernel for the {device}", warn=True)
-    elif dtype in kernel.slower and backend != FUSED:
-        return Choice(COMPOSITE, "stock ops are faster in this dtype")
-    elif size is not None and backend != FUSED and (missed := _missed(size, kernel.least)):
-        return Choice(COMPOSITE, f"stock ops are faster below {missed}")
+    elif backend != FUSED and (faster := _where_stock_is_faster(kernel.bounds(device), situation)):
+        return Choice(COMPOSITE, f"stock ops are faster {faster}")
     elif xla:
         return Choice(CUSTOM_CALL, "kernel, called by XLA")
     else:
-        bounds = " and ".join(_in_words(kernel.least))
-        in_general = size is None and any(kernel.least)
-        return Choice(FUSED, f"kernel, from {bounds} on" if in_general else "kernel")
+        return Choice(FUSED, _kernel_in_words(kernel.bounds(device), situation))
     if backend == FUSED:
         return choice._replace(path=REFUSED, warn=False)
     return choice._replace(warn=False) if xla else choice  # where stock ops are what one expects
 
 
-def _missed(size, least):
-    """Which bound a size is below, in words, that of weights before that of rows; `""` if none."""
-    bounds = zip(size, least, _in_words(least), strict=True)
-    return next((words for n, limit, words in reversed([*bounds]) if n < limit), "")
+def _where_stock_is_faster(bounds, situation):
+    """By which of the measured bounds, in words, weights before rows; `""` by none."""
+    if bounds is None:
+        return ""
+    if situation.dtype in bounds.slower:
+        return "in this dtype"
+    size = situation.size or bounds.least
+    missed = zip(size, bounds.least, _in_words(bounds.least), strict=True)
+    return next((f"below {words}" for n, limit, words in reversed([*missed]) if n < limit), "")
+
+
+def _kernel_in_words(bounds, situation):
+    if bounds is None:
+        return f"kernel, unmeasured on a {situation.device}"
+    if situation.size is None and any(bounds.least):
+        return f"kernel, from {' and '.join(_in_words(bounds.least))} on"
+    return "kernel"
 
 
 def _in_words(least):

@@ -6,26 +6,40 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 BOTH = ("CPU", "GPU")
 
 
+class Bounds(NamedTuple):
+    """Where stock ops are faster on a device, as measured, and taken unless FASTGEN_BACKEND=fused.
+
+    In the dtypes of `slower`, and below `least` rows and weights of a matrix.
+    """
+
+    slower: tuple = ()
+    least: tuple = (0, 0)
+
+
 class Kernel(NamedTuple):
     """What a fused op can do; its gradient op, if it has one, can do the same.
 
-    In the dtypes of `slower`, and below `least` rows and weights of a matrix, stock ops are faster,
-    and are taken unless FASTGEN_BACKEND=fused. XLA can call it on the devices of `custom_call`.
+    XLA can call it on the devices of `custom_call`. Where a device has no bounds, nothing has been
+    measured: the kernel, if there is one, runs always.
     """
 
     dtypes: tuple = FLOATS
     devices: tuple = ("CPU",)
     differentiable: bool = True
-    slower: tuple = ()
-    least: tuple = (0, 0)
+    bounds_on_cpu: Bounds = Bounds()
+    bounds_on_gpu: Bounds | None = None
     op: str | None = None  # that runs it, where several kernels share one
     custom_call: tuple = ()
+
+    def bounds(self, device):
+        """The `Bounds` on a device; None where nothing has been measured."""
+        return self.bounds_on_cpu if device == "CPU" else self.bounds_on_gpu
 
 
 # Stock products of 16-bit floats run in the CPU's own instructions for them; ours in float32.
 # Forward and gradients in a graph, two threads, times the better of stock ops: 1.2 at 4096 x 4096
 # -> 512, 0.9 at 1024 x 784 -> 300, 0.9 to 1.1 at 64 x 784 -> 150 and 64 x 150 -> 784.
-DENSE = Kernel(slower=("float16", "bfloat16"), least=(1024, 2**21))
+DENSE = Kernel(devices=BOTH, bounds_on_cpu=Bounds(("float16", "bfloat16"), (1024, 2**21)))
 KERNELS = {
     "dense": DENSE,
     "dense_transpose": DENSE,

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import logging
+import operator
 import types
 import warnings
 
@@ -46,8 +47,10 @@ def obstacle(s):
 
 
 def stock_is_faster(kernel, s):
-    small = s.size is not None and (s.size[0] < kernel.least[0] or s.size[1] < kernel.least[1])
-    return s.backend == "auto" and (small or s.dtype in kernel.slower)
+    bounds = kernel.bounds(s.device)
+    if s.backend != "auto" or bounds is None:
+        return False
+    return s.dtype in bounds.slower or (s.size and any(map(operator.lt, s.size, bounds.least)))
 
 
 @pytest.mark.parametrize("asked", dispatch.BACKENDS)
@@ -90,6 +93,14 @@ def test_dense_takes_the_faster_path(monkeypatch, rows, units, path):
     assert row["path"] == path
     bound = "1,024 rows" if rows < 1024 else "2,097,152 weights"
     assert row["why"] == ("kernel" if path == FUSED else f"stock ops are faster below {bound}")
+
+
+@pytest.mark.parametrize("dtype", dispatch.FLOATS)
+@pytest.mark.parametrize("size", [None, (1, 1), (4096, 2**24)], ids=str)
+def test_what_the_cpu_has_measured_is_not_a_gpus(dtype, size):
+    for op in ("dense", "dense_grad", "dense_transpose", "dense_transpose_grad"):
+        choice = decide(Situation(op, dtype, "GPU", size=size))
+        assert choice == (FUSED, "kernel, unmeasured on a GPU", False)
 
 
 def test_kernels_are_ops():

@@ -1,7 +1,9 @@
 // The ops on a dense layer, of which dense.cc and dense_transpose.cc register one pair each.
 #pragma once
 #include "core/activation.h"
-#include "tensorflow/glue.h"
+#include "cuda/precision.h"
+#include "tensorflow/device.h"
+#include "tsl/platform/tensor_float_32_utils.h"
 
 namespace fastgen {
 
@@ -71,6 +73,28 @@ absl::Status dense_grad_shape_function(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+// A kernel's functions for both devices. The GPU's has one argument more, how it multiplies float32:
+// as TensorFlow's own products do, by TensorFlow's switch.
+template <class Cpu, class Gpu>
+struct Products {
+  Cpu cpu;
+  Gpu gpu;
+
+  template <class Device, class... Args>
+  absl::Status run(OpKernelContext* ctx, fg_dtype dtype, int64_t rows, int64_t inputs,
+                   int64_t units, fg_activation activation, Args... args) const {
+    if constexpr (std::is_same_v<Device, OnCpu>) {
+      return Device::run(ctx, cpu, gpu, dtype, rows, inputs, units, activation, args...);
+    } else {
+      const fg_cuda_precision precision =
+          tsl::tensor_float_32_execution_enabled() ? FG_CUDA_TF32 : FG_CUDA_STRICT;
+      return Device::run(ctx, cpu, gpu, dtype, rows, inputs, units, activation, precision, args...);
+    }
+  }
+};
+template <class Cpu, class Gpu>
+Products(Cpu, Gpu) -> Products<Cpu, Gpu>;
+
 // Layer: op, inputs_axis, and the kernels forward and backward.
 template <class Layer>
 class DenseBase : public tensorflow::OpKernel {
@@ -118,7 +142,7 @@ class DenseBase : public tensorflow::OpKernel {
   fg_activation activation_;
 };
 
-template <class Layer, class T>
+template <class Layer, class Device, class T>
 class DenseOp : public DenseBase<Layer> {
  public:
   using DenseBase<Layer>::DenseBase;
@@ -135,14 +159,14 @@ class DenseOp : public DenseBase<Layer> {
     Tensor *y, *z = nullptr;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, s.y, &y));
     OP_REQUIRES_OK(ctx, ctx->allocate_output(1, z_wanted ? s.y : TensorShape({0}), &z));
-    OP_REQUIRES_OK(ctx, to_status(Layer::forward(IntraOpThreads(ctx), Dtype<T>::value, s.rows,
-                                                 s.inputs, s.units, this->activation_,
-                                                 ctx->input(0).data(), ctx->input(1).data(), bias,
-                                                 y->data(), z_wanted ? z->data() : nullptr)));
+    OP_REQUIRES_OK(ctx, Layer::forward.template run<Device>(
+                            ctx, Dtype<T>::value, s.rows, s.inputs, s.units, this->activation_,
+                            ctx->input(0).data(), ctx->input(1).data(), bias, y->data(),
+                            z_wanted ? z->data() : nullptr));
   }
 };
 
-template <class Layer, class T>
+template <class Layer, class Device, class T>
 class DenseGradOp : public DenseBase<Layer> {
  public:
   explicit DenseGradOp(tensorflow::OpKernelConstruction* ctx) : DenseBase<Layer>(ctx) {
@@ -166,10 +190,10 @@ class DenseGradOp : public DenseBase<Layer> {
       OP_REQUIRES_OK(ctx, this->check_bias(ctx->input(2), s));
       OP_REQUIRES_OK(ctx, allocate(ctx, 2, true, &d_bias));
     }
-    OP_REQUIRES_OK(ctx, to_status(Layer::backward(
-                            IntraOpThreads(ctx), Dtype<T>::value, s.rows, s.inputs, s.units,
-                            this->activation_, ctx->input(0).data(), ctx->input(1).data(),
-                            saved.data(), d_y.data(), d_x, d_kernel, d_bias)));
+    OP_REQUIRES_OK(ctx, Layer::backward.template run<Device>(
+                            ctx, Dtype<T>::value, s.rows, s.inputs, s.units, this->activation_,
+                            ctx->input(0).data(), ctx->input(1).data(), saved.data(), d_y.data(),
+                            d_x, d_kernel, d_bias));
   }
 
  private:
@@ -220,13 +244,14 @@ class DenseGradOp : public DenseBase<Layer> {
       .SetShapeFn(dense_grad_shape_function<LAYER>)                                                \
       .Doc("Gradients of Fastgen" NAME                                                             \
            ". saved: its pre_activation, or y where that is empty. What is not needed is empty."); \
-  template <class T>                                                                               \
-  using Forward##LAYER = DenseOp<LAYER, T>;                                                        \
-  template <class T>                                                                               \
-  using Backward##LAYER = DenseGradOp<LAYER, T>;                                                   \
-  FASTGEN_REGISTER_CPU("Fastgen" NAME, Forward##LAYER, FASTGEN_CPU_T);                             \
-  FASTGEN_REGISTER_CPU("Fastgen" NAME "Grad", Backward##LAYER, FASTGEN_CPU_T)
+  template <class Device, class T>                                                                 \
+  using Forward##LAYER = DenseOp<LAYER, Device, T>;                                                \
+  template <class Device, class T>                                                                 \
+  using Backward##LAYER = DenseGradOp<LAYER, Device, T>;                                           \
+  FASTGEN_REGISTER("Fastgen" NAME, Forward##LAYER, FASTGEN_NO_MORE);                               \
+  FASTGEN_REGISTER("Fastgen" NAME "Grad", Backward##LAYER, FASTGEN_NO_MORE)
 
+#define FASTGEN_NO_MORE(T)
 #define FASTGEN_ACTIVATIONS                                                   \
   "activation: {'linear', 'relu', 'selu', 'elu', 'gelu_tanh', 'leaky_relu', " \
   "'sigmoid', 'tanh', 'softplus', 'silu'} = 'linear'"

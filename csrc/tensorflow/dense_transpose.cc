@@ -7,8 +7,8 @@ namespace fastgen {
 struct DenseTranspose {
   static constexpr const char* op = "dense_transpose";
   static constexpr int inputs_axis = 1;
-  static constexpr auto forward = fg_dense_transpose;
-  static constexpr auto backward = fg_dense_transpose_grad;
+  static constexpr Products forward = {FASTGEN_BOTH(dense_transpose)};
+  static constexpr Products backward = {FASTGEN_BOTH(dense_transpose_grad)};
 };
 
 FASTGEN_REGISTER_OPS_OF_DENSE("DenseTranspose", DenseTranspose, "x kernel^T", "dense_transpose");

@@ -12,6 +12,9 @@ def dense(x, kernel, bias=None, activation=None):
 
     `y = activation(x @ kernel + bias)`
 
+    On a GPU 16-bit floats are multiplied on tensor cores, and float32 as
+    `tf.config.experimental.enable_tensor_float_32_execution` says.
+
     Example:
     >>> import fastgen
     >>> fastgen.ops.dense([[1.0, 2.0]], [[1.0, 0.0, -1.0], [0.0, 1.0, -1.0]], activation="relu")

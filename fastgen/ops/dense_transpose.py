@@ -12,6 +12,8 @@ def dense_transpose(x, kernel, bias=None, activation=None):
 
     `y = activation(x @ kernel.T + bias)`
 
+    On a GPU products are those of `dense`.
+
     Example:
     >>> import fastgen
     >>> fastgen.ops.dense_transpose([[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])

@@ -4,6 +4,7 @@
 either they are skipped.
 """
 
+import ctypes
 import os
 
 import pytest
@@ -12,7 +13,9 @@ ON_CPU = os.environ.get("FASTGEN_GPU_ON_CPU") == "1"
 if ON_CPU:  # before anything loads the libraries that are installed
     from tests.cuda import build
 
-    os.environ["FASTGEN_LIB_DIR"] = str(build.tensorflow_device())
+    folder = build.tensorflow_device()
+    os.environ["FASTGEN_LIB_DIR"] = str(folder)
+    ctypes.CDLL(folder / "libfastgen_core.so")
 
 
 @pytest.fixture(scope="session", autouse=True)
