@@ -10,8 +10,8 @@ struct Layer {
   static constexpr const char* op = "dense";
   static constexpr const char* grad_op = "dense_grad";
   static constexpr int inputs_axis = 0;
-  static constexpr auto forward = fg_dense;
-  static constexpr auto backward = fg_dense_grad;
+  static constexpr Products forward = {FASTGEN_BOTH(dense)};
+  static constexpr Products backward = {FASTGEN_BOTH(dense_grad)};
 
   static constexpr const char* kernel_shape = "[inputs, units]";
   static constexpr const char* source = "keras.layers.Dense.";

@@ -59,7 +59,8 @@ void run_at(const Place& place, const fg_threads* threads, const char* kernel, C
 
 // A kernel's name and its two C functions; the GPU's is not looked at where it is not built.
 #ifdef FASTGEN_CUDA
-#define FASTGEN_BOTH(NAME) #NAME, fg_##NAME, fg_cuda_##NAME
+#define FASTGEN_ON_GPU(NAME) fg_cuda_##NAME
 #else
-#define FASTGEN_BOTH(NAME) #NAME, fg_##NAME, nullptr
+#define FASTGEN_ON_GPU(NAME) nullptr
 #endif
+#define FASTGEN_BOTH(NAME) #NAME, fg_##NAME, FASTGEN_ON_GPU(NAME)
