@@ -173,11 +173,12 @@ class Call {
            (!x_.bias || (set<uint32_t>(DESC_EPILOGUE, EPILOGUE_BIAS) &&
                          set<const void*>(DESC_BIAS_POINTER, x_.bias)));
   }
-  // By depth: of neighbours in depth, the columns are lines.
+  // By depth: of neighbours in depth, the columns are lines. One column has no other after a step,
+  // which an operand across, of one line, gives as 1.
   bool layout(const CublasOperand& x, bool by_depth, void** to) const {
-    const int64_t step = by_depth ? x.line_step : x.step;
-    return !library()->layout_create(to, type_of(x_.dtype), by_depth ? x.depth : x.lines,
-                                     by_depth ? x.lines : x.depth, step);
+    const int64_t rows = by_depth ? x.depth : x.lines, cols = by_depth ? x.lines : x.depth;
+    const int64_t step = cols == 1 ? rows : by_depth ? x.line_step : x.step;
+    return !library()->layout_create(to, type_of(x_.dtype), rows, cols, step);
   }
   bool describe_preference() {
     const uint64_t most = kWorkspace;

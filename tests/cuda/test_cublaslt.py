@@ -9,9 +9,9 @@ from tests.core.cases import assert_same_bits, assert_within
 from tests.core.dense_layer import activation_of
 from tests.core.reference import wide
 from tests.cuda import build, memory, worker
-from tests.cuda.cases import shifted
+from tests.cuda.cases import CODES, shifted
 from tests.cuda.conftest import ON_GPU
-from tests.cuda.dense_layer import WAYS, CudaLayer
+from tests.cuda.dense_layer import STRICT, TF32, WAYS, CudaLayer
 from tests.cuda.memory import KernelError
 
 pytestmark = pytest.mark.skipif(ON_GPU, reason="on a GPU, stage 1 of the lab has the real one")
@@ -24,6 +24,11 @@ def products(library, memory):
     function = ctypes.CDLL("libcublasLt.so.13").on_cpu_products
     function.restype = ctypes.c_int64
     return function()
+
+
+def prefers(library, memory, *sizes):
+    """Whether it would multiply these."""
+    return bool(library.on_cpu_prefers_cublas(*map(ctypes.c_int64, sizes)))
 
 
 class Process:
@@ -40,14 +45,17 @@ class Process:
     def products(self):
         return self._worker.run(products)
 
+    def prefers(self, dtype, rows, cols, depth, precision=STRICT, activated=False):
+        return self._worker.run(prefers, CODES[dtype], rows, cols, depth, precision, activated)
+
 
 @pytest.fixture(scope="module")
 def processes(cuda):
-    """By what FASTGEN_CUBLAS is there: "0", "1", and "1" without a library to find."""
+    """By what FASTGEN_CUBLAS is there: "0", "1", "1" without a library to find, nothing."""
     library, made = build.sanitized(), {}
-    for wish, path in [("0", True), ("1", True), ("1 alone", False)]:
+    for wish, path in [("0", True), ("1", True), ("1 alone", False), ("", True)]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("FASTGEN_CUBLAS", wish[0])
+            patch.setenv("FASTGEN_CUBLAS", wish[:1])
             patch.setenv("LD_LIBRARY_PATH", str(build.cublaslt()) if path else "")
             made[wish] = Process(library)
             if path:
@@ -91,6 +99,56 @@ def test_an_activation_follows_in_memory(processes, dtype, precision, with_z):
     if with_z:
         assert_same_bits(found[1], plain)
     assert np.isfinite(wide(layer.forward(x, kernel, None, "relu"))[0]).all()
+
+
+def test_z_that_no_activation_follows(processes):
+    layer = CudaLayer(processes["1"].call, "dense")
+    x, kernel, bias, _ = layer.make("float32", 20, 36, 24)
+    y, z = layer.forward(x, kernel, bias, "linear", with_z=True)
+    assert_same_bits(y, z), assert_same_bits(y, layer.forward(x, kernel, bias))
+
+
+@layers
+def test_float32_is_rounded_for_tensor_cores_alone(processes, name):
+    numbers = np.random.default_rng(0).standard_normal((40, 1)).astype("float32")
+    bits = numbers.view(np.uint32) + np.uint32(0x1000)
+    rounded = (bits & ~np.uint32(0x1FFF)).view(np.float32)
+    one = np.ones((1, 1), "float32")
+    for precision, factors in [(STRICT, numbers), (TF32, rounded)]:
+        layer = CudaLayer(processes["1"].call, name, precision)
+        before = processes["1"].products()
+        np.testing.assert_array_equal(layer.forward(numbers, one, None), factors)
+        d_x = layer.backward(np.ones_like(numbers), one, numbers, numbers)[0]
+        np.testing.assert_array_equal(d_x, factors)
+        assert processes["1"].products() == before + 3
+
+
+def test_large_products_are_left_to_it(processes):
+    """Those of 2^30 multiply-adds, as deep as its header says; of 0 numbers none, ever."""
+    alone = processes[""]
+    large = "float32", 4096, 1024, 256
+    assert alone.prefers(*large) and not alone.prefers("float32", 4096, 1023, 256)
+    assert alone.prefers("float32", 65536, 128, 128)
+    assert not alone.prefers("float32", 2**17, 128, 127)
+    for dtype, precision in WAYS:
+        least = 256 if (dtype, precision) in [("float32", STRICT), ("float64", STRICT)] else 768
+        deep = dtype, 8192, 1024
+        assert alone.prefers(*deep, least, precision, True)
+        assert not alone.prefers(*deep, least - 1, precision, True)
+        assert alone.prefers(*deep, 128, precision)
+    assert not alone.prefers("float32", 255, 2**16, 2**16)
+    assert not alone.prefers("float32", 2**16, 63, 2**16)
+    for sizes in [(0, 64, 64), (64, 0, 64), (64, 64, 0)]:
+        assert not processes["1"].prefers("float32", *sizes)
+    assert processes["1"].prefers("float32", 1, 1, 1)
+    assert not processes["0"].prefers(*large)
+
+
+def test_small_products_are_ours(processes):
+    layer = CudaLayer(processes[""].call, "dense")
+    x, kernel, bias, _ = layer.make("float32", 20, 36, 24)
+    layer.forward(x, kernel, bias)
+    assert processes[""].products() == 0
 
 
 def test_ours_where_it_has_nothing(processes):

@@ -1,10 +1,12 @@
 """dense and dense_transpose on CUDA: error, edges, refusals."""
 
+import ctypes
+
 import numpy as np
 import pytest
 
 from tests.core.cases import assert_same_bits, assert_within, draw, numpy_dtype, stated, unit
-from tests.core.dense_layer import ACTIVATIONS, activation_of
+from tests.core.dense_layer import ACTIVATIONS, Layer, activation_of
 from tests.core.reference import wide
 from tests.cuda.cases import CODES, shifted
 from tests.cuda.dense_layer import (
@@ -223,6 +225,42 @@ def test_tf32_rounds_to_nearest(call, name):
     flat = numbers if layer.transposed else numbers.T.copy()
     np.testing.assert_array_equal(layer.forward(one, flat, None), exact.T)
     np.testing.assert_array_equal(layer.forward(numbers, one, None), exact)
+
+
+PARTS = {  # rows, cols, depth: parts, and their depth
+    (8, 5, 1100): (2, 1024),
+    (128, 128, 512): (1, 512),  # no part has less than this
+    (784, 100, 65536): (32, 2048),
+    (1664, 1664, 4096): (1, 4096),  # tiles for all multiprocessors
+    (5, 5, 0): (1, 1),
+}
+
+
+@pytest.mark.parametrize("size", PARTS)
+def test_depth_is_cut_by_the_shape(cuda, size):
+    """Where there are fewer tiles than multiprocessors, and the result is a plain product."""
+    assert cuda.run(parts_of, *size, 1) == PARTS[size]
+    assert cuda.run(parts_of, *size, 0) == (1, max(size[2], 1))
+
+
+def parts_of(library, memory, rows, cols, depth, in_parts):
+    """Of a strict product of float32."""
+    found = ctypes.c_int64(), ctypes.c_int64()
+    sizes = map(ctypes.c_int64, (0, rows, cols, depth, STRICT, in_parts))
+    assert library.on_cpu_parts(*sizes, *map(ctypes.byref, found)) == 0
+    return found[0].value, found[1].value
+
+
+@layers
+@ways
+def test_slopes_at_0(call, name, dtype, precision):
+    """Where two pieces meet, that of the CPU."""
+    one = np.ones((1, 1), numpy_dtype(dtype))
+    for activation in ACTIVATIONS:
+        arguments = one, one, one * 0, one, activation
+        *_, found = CudaLayer(call, name, precision).backward(*arguments)
+        *_, expected = Layer(name).grad(*arguments)
+        np.testing.assert_allclose(*wide(found, expected), rtol=1e-6)
 
 
 def test_strict_sums_are_cut(call):

@@ -1,5 +1,6 @@
 // What tests of cuda/launch.h, cuda/mma.cuh and cuda/tensor_product.cuh call: their pieces on their own,
 // where the library's functions would take sizes that are too large for the CPU to get there.
+#include "cuda/cublaslt.h"
 #include "cuda/product.cuh"
 #include "cuda/product.h"
 
@@ -71,6 +72,31 @@ FG_API int on_cpu_mma(void* stream, int64_t dtype, const void* a, const void* b,
 FG_API int on_cpu_copy(void* stream, int64_t bytes, int64_t waits, const void* from, void* to) {
   return launch("copy", stream, 1, 64, 64 * 16, waits ? copy_past<0> : copy_past<2>,
                 (const uint4*)from, (int)bytes, (uint4*)to);
+}
+
+// Whether cuBLASLt would multiply these.
+FG_API int on_cpu_prefers_cublas(int64_t dtype, int64_t rows, int64_t cols, int64_t depth,
+                                 int64_t precision, int64_t activated) {
+  int prefers = 0;
+  for_dtype("product", (fg_dtype)dtype, [&](auto storage) -> int {
+    prefers = prefers_cublas<decltype(storage)>(
+        {rows, cols, depth, (fg_cuda_precision)precision, activated != 0});
+    return FG_OK;
+  });
+  return prefers;
+}
+
+// How many parts the depth of a product is cut into, and how deep they are.
+FG_API int on_cpu_parts(int64_t dtype, int64_t rows, int64_t cols, int64_t depth, int64_t precision,
+                        int64_t in_parts, int64_t* parts, int64_t* part_depth) {
+  return for_dtype("product", (fg_dtype)dtype, [&](auto storage) -> int {
+    return for_product<decltype(storage)>("product", nullptr, (fg_cuda_precision)precision, rows,
+                                          cols, depth, in_parts != 0,
+                                          [&](const Tiling& tiling, const auto&) -> int {
+                                            *parts = tiling.parts, *part_depth = tiling.part_depth;
+                                            return FG_OK;
+                                          });
+  });
 }
 
 // out = a b^T with a [rows, depth], or its transpose where across, and b likewise.

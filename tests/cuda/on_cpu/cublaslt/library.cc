@@ -61,6 +61,19 @@ void set(int type, void* x, int64_t i, double value) {
   static_cast<uint16_t*>(x)[i] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+// As tensor cores take a float32: of 11 bits.
+double factor(const Desc& desc, int type, const void* x, int64_t i) {
+  const double value = number(type, x, i);
+  if (desc.compute != COMPUTE_32F_FAST_TF32) return value;
+  const float whole = (float)value;
+  uint32_t bits;
+  memcpy(&bits, &whole, sizeof bits);
+  bits = (bits + 0x1000) & ~uint32_t{0x1fff};
+  float rounded;
+  memcpy(&rounded, &bits, sizeof rounded);
+  return rounded;
+}
+
 template <class T, class... Args>
 int make(void** to, Args... args) {
   *to = new T{args...};
@@ -153,8 +166,8 @@ API int cublasLtMatmul(void*, void* of, const void* alpha, const void* a, void* 
     for (int64_t col = 0; col < (int64_t)to.cols; ++col) {
       double sum = bias;
       for (int64_t k = 0; k < depth; ++k) {
-        sum += number(x.type, a, desc.turn_a ? k + row * x.step : row + k * x.step) *
-               number(y.type, b, desc.turn_b ? col + k * y.step : k + col * y.step);
+        sum += factor(desc, x.type, a, desc.turn_a ? k + row * x.step : row + k * x.step) *
+               factor(desc, y.type, b, desc.turn_b ? col + k * y.step : k + col * y.step);
       }
       set(to.type, d, row + col * to.step, sum);
     }
