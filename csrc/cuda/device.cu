@@ -26,6 +26,8 @@ constexpr uint64_t kKept = 64 << 20;
 
 __global__ void probe() {}
 
+thread_local const fg_cuda_memory* lent = nullptr;
+
 }  // namespace
 
 // Once a device, and not if the program has said how much. What fails here is said by what follows.
@@ -46,6 +48,8 @@ void keep_scratch() {
   }
 }
 
+const fg_cuda_memory* lent_memory() { return lent; }
+
 int finish_row_sums(const char* op, void* stream, int64_t rows, int64_t pieces,
                     const RowSums<float>& sums) {
   return launch(op, stream, grid_of(rows), kBlockLanes, 0, sum_pieces<float>, rows, pieces, sums);
@@ -59,6 +63,8 @@ int finish_row_sums(const char* op, void* stream, int64_t rows, int64_t pieces,
 }  // namespace fastgen
 
 extern "C" {
+
+void fg_cuda_lend_memory(const fg_cuda_memory* memory) { fastgen::cuda::lent = memory; }
 
 int fg_cuda_device_count(void) {
   int count = 0;

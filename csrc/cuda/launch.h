@@ -7,6 +7,7 @@
 
 #include "core/abi.h"
 #include "core/status.h"
+#include "cuda/memory.h"
 #include "cuda/storage.cuh"
 
 namespace fastgen {
@@ -54,18 +55,26 @@ int allow_shared(const char* op, void (*kernel)(Params...), int64_t* bytes) {
 // Lets the current device's pool keep some memory when somebody waits for the device.
 void keep_scratch();
 
-// Memory of a launch, from the stream's pool, given back in the stream's order.
+// What the caller lends this thread, or NULL.
+const fg_cuda_memory* lent_memory();
+
+// Memory of a launch: lent, or from the stream's pool, given back in the stream's order.
 class Scratch {
  public:
   Scratch(const char* op, void* stream) : op_(op), stream_((cudaStream_t)stream) {}
   Scratch(const Scratch&) = delete;
   ~Scratch() {
-    if (memory_) cudaFreeAsync(memory_, stream_);
+    if (memory_ && !lent_) cudaFreeAsync(memory_, stream_);
   }
   int allocate(size_t bytes) {
     if (bytes == 0) return FG_OK;
-    keep_scratch();
-    return check(op_, cudaMallocAsync(&memory_, bytes, stream_));
+    lent_ = lent_memory();
+    if (!lent_) {
+      keep_scratch();
+      return check(op_, cudaMallocAsync(&memory_, bytes, stream_));
+    }
+    memory_ = lent_->allocate(lent_->owner, bytes);
+    return check(op_, memory_ ? cudaSuccess : cudaErrorMemoryAllocation);
   }
   template <class T>
   T* as() const {
@@ -75,6 +84,7 @@ class Scratch {
  private:
   const char* op_;
   cudaStream_t stream_;
+  const fg_cuda_memory* lent_ = nullptr;
   void* memory_ = nullptr;
 };
 

@@ -1,6 +1,9 @@
 // Where an op runs: a kernel of this project has one C function for each, which take the CPU's
 // threads or the GPU's stream first and then the same.
 #pragma once
+#include <vector>
+
+#include "cuda/memory.h"
 #include "tensorflow/glue.h"
 #include "xla/stream_executor/stream.h"
 
@@ -14,9 +17,35 @@ struct OnCpu {
 };
 
 #ifdef FASTGEN_CUDA
+// TensorFlow's memory, for what this thread launches: by default it leaves others next to none of a
+// GPU's. It is given back with work still queued that uses it: who gets it next queues behind.
+class LentMemory {
+ public:
+  explicit LentMemory(OpKernelContext* ctx) : ctx_(ctx), memory_{this, allocate} {
+    fg_cuda_lend_memory(&memory_);
+  }
+  LentMemory(const LentMemory&) = delete;
+  ~LentMemory() { fg_cuda_lend_memory(nullptr); }
+
+ private:
+  static void* allocate(void* owner, size_t bytes) {
+    LentMemory* const lent = static_cast<LentMemory*>(owner);
+    Tensor tensor;
+    const TensorShape shape({static_cast<int64_t>(bytes)});
+    if (!lent->ctx_->allocate_temp(tensorflow::DT_INT8, shape, &tensor).ok()) return nullptr;
+    lent->tensors_.push_back(tensor);
+    return tensor.data();
+  }
+
+  OpKernelContext* ctx_;
+  fg_cuda_memory memory_;
+  std::vector<Tensor> tensors_;
+};
+
 struct OnGpu {
   template <class Cpu, class Gpu, class... Args>
   static absl::Status run(OpKernelContext* ctx, Cpu, Gpu gpu, Args... args) {
+    const LentMemory lent(ctx);
     auto* const stream = ctx->op_device_context()->stream();
     return to_status(gpu(stream->platform_specific_handle().stream, args...));
   }

@@ -192,3 +192,20 @@ def paths(name):
         (op, path): counts.get(op, {}).get(path, 0)
         for op, path in itertools.product([name, f"{name}_grad"], ["fused", "composite"])
     }
+
+
+@layers
+def test_what_a_launch_needs_is_tensorflows_memory(gpu, name):
+    x, kernel, bias, d_y = CudaLayer(None, name).make("float32", 64, 32, 48)
+    raw = getattr(native.load_ops(), f"fastgen_{name}_grad")
+    with tf.device(gpu):
+        arrays = [tf.identity(a) for a in (x, kernel, bias, d_y)]
+        info = tf.config.experimental.get_memory_info(gpu)
+        tf.config.experimental.reset_memory_stats(gpu)
+        found = raw(
+            x=arrays[0], kernel=arrays[1], bias=[arrays[2]], saved=arrays[3], d_y=arrays[3],
+            activation="tanh",
+        )  # fmt: skip
+        taken = tf.config.experimental.get_memory_info(gpu)["peak"] - info["current"]
+    outputs = sum(4 * int(tf.size(gradient)) for gradient in tf.nest.flatten(found))
+    assert taken >= outputs + d_y.nbytes  # d_z
