@@ -83,6 +83,14 @@ def find_tensorflow():
     return None, None
 
 
+def xla_flags(folder):
+    """What compiles against the XLA of the TensorFlow there, or None if that shows none."""
+    headers = [folder / "include" / path for path in ("", *XLA)]
+    if not all(path.exists() for path in (*headers, folder / "libtensorflow_cc.so.2")):
+        return None
+    return [*TENSORFLOW, *(flag for path in headers for flag in ("-isystem", str(path)))]
+
+
 def find_cuda():
     """The nvcc to build .cu files with, or None; an error if they are demanded without one."""
     wish = os.environ.get("FASTGEN_CUDA", "")
@@ -261,7 +269,7 @@ class BuildNative(build_ext):
         nvcc = find_cuda()
         with_cuda = WITH_CUDA if nvcc else []
         # The slowest first: TensorFlow's headers take most of the time.
-        xla = self.compile_xla(builder, folder, version) if folder else []
+        xla = self.compile_xla(builder, folder, version, with_cuda) if folder else []
         glue = self.compile_glue(builder, folder, version, with_cuda) if folder else []
         module = self.compile_module(builder, with_cuda)
         core = core_objects(builder)
@@ -282,13 +290,12 @@ class BuildNative(build_ext):
         # -isystem headers are not in the depfile; the version stands for them.
         return [builder.compile(s, "tensorflow", flags, version) for s in sources("tensorflow")]
 
-    def compile_xla(self, builder, folder, version):
-        headers = [folder / "include" / path for path in ("", *XLA)]
-        library = folder / "libtensorflow_cc.so.2"
-        if not all(path.exists() for path in (*headers, library)):
+    def compile_xla(self, builder, folder, version, more):
+        flags = xla_flags(folder)
+        if flags is None:
             print("fastgen: this TensorFlow does not show its XLA, which will run stock ops")
             return []
-        flags = [*TENSORFLOW, *(flag for path in headers for flag in ("-isystem", str(path)))]
+        flags += more
         return [builder.compile(s, "xla", flags, version) for s in sources("xla")]
 
     def compile_module(self, builder, more):

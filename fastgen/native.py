@@ -304,10 +304,12 @@ def why_no_custom_calls():
         return "the native libraries were built without XLA's custom calls"
     try:
         check_whole(path)
-        ctypes.CDLL(str(path))
-    except (UnfitError, OSError) as error:
+        fault_of = ctypes.CDLL(str(path)).fg_xla_fault
+    except (UnfitError, OSError, AttributeError) as error:
         return f"{path} does not load: {error}"
-    return None
+    fault_of.restype = ctypes.c_char_p
+    fault = fault_of()
+    return fault and f"XLA refuses the kernels: {fault.decode()}"
 
 
 @functools.cache

@@ -22,7 +22,7 @@ LINES = np.dtype(
     align=True,
 )
 ROW_SUMS = np.dtype([("of_rows", np.uint64), ("of_pieces", np.uint64), ("scale", np.float64)])
-PHILOX_STREAM = np.dtype([(name, np.uint32) for name in ("key0", "key1", "counter2", "counter3")])
+NOISE_SEED = np.dtype([("stream", np.uint32, 4), ("words", np.uint64)])
 
 
 class Storage(NamedTuple):
@@ -91,7 +91,7 @@ def gaussian_sample_kl(dtype, rows, cols, seed, mean, log_var, z, kl):
         f"gaussian_sample_kl_kernel<{cut.template}>",
         cut.blocks,
         struct(LINES, cut.lines),
-        philox_stream(seed),
+        noise_seed(seed),
         *pointers(mean, log_var, z),
     )
     sum_rows(cut, rows, kl, 1, with_sums)
@@ -105,7 +105,7 @@ def gaussian_sample_kl_grad(dtype, rows, cols, seed, mean, log_var, d_z, d_kl, d
         f"gaussian_sample_kl_grad_kernel<{cut.template}>",
         cut.blocks,
         struct(LINES, cut.lines),
-        philox_stream(seed),
+        noise_seed(seed),
         *pointers(mean, log_var, d_z, d_kl, d_mean, d_log_var),
     )
 
@@ -114,14 +114,14 @@ def gaussian_sample(dtype, size, seed, mean, log_var, z):
     """csrc/kernels/gaussian_sample.cu, forward."""
     arrays = mean, log_var, z
     header, name = "kernels/gaussian_sample.cuh", "gaussian_sample_kernel"
-    start_flat(header, name, dtype, size, arrays, philox_stream(seed), *pointers(*arrays))
+    start_flat(header, name, dtype, size, arrays, noise_seed(seed), *pointers(*arrays))
 
 
 def gaussian_sample_grad(dtype, size, seed, log_var, d_z, d_log_var):
     """Likewise, its gradient."""
     arrays = log_var, d_z, d_log_var
     header, name = "kernels/gaussian_sample.cuh", "gaussian_sample_grad_kernel"
-    start_flat(header, name, dtype, size, arrays, philox_stream(seed), *pointers(*arrays))
+    start_flat(header, name, dtype, size, arrays, noise_seed(seed), *pointers(*arrays))
 
 
 def gaussian_kl(dtype, rows, cols, mean, log_var, kl):
@@ -246,12 +246,17 @@ def start_flat(header, name, dtype, size, arrays, *arguments):
 
 
 def smooth_targets(cut, targets_dtype, targets, label_smoothing):
-    """smooth_targets of csrc/kernels/sigmoid_cross_entropy.cu."""
+    """SmoothTargets of csrc/kernels/sigmoid_cross_entropy.cuh, its numbers given."""
     unit = 255 if STORAGE[targets_dtype].size == 1 else 1
     number = cut.number
-    dtype = np.dtype([("base", np.uint64), ("scale", number), ("shift", number)])
+    dtype = np.dtype(
+        [
+            *(("base", np.uint64), ("scale", number), ("shift", number)),
+            ("label_smoothing", np.uint64),
+        ]
+    )
     values = {"base": targets, "scale": (1 - label_smoothing) / unit, "shift": label_smoothing / 2}
-    return struct(dtype, values)
+    return struct(dtype, {**values, "label_smoothing": 0})
 
 
 def sum_rows(cut, rows, sums, scale, start_lines):
@@ -306,8 +311,8 @@ def pointers(*addresses):
     return [np.uint64(address) for address in addresses]
 
 
-def philox_stream(seed):
-    """philox_stream of csrc/core/philox.h; seed: the address of its two words."""
+def noise_seed(seed):
+    """seed_on_host of csrc/cuda/noise_seed.h; seed: the address of its two words."""
     key, out = (ctypes.c_uint32 * 2)(0x3EC8F720, 0x02461E29), (ctypes.c_uint32 * 4)()
     native.core_library().fg_philox(ctypes.c_void_p(seed), key, out)
-    return np.array([tuple(out)], PHILOX_STREAM)
+    return np.array([(tuple(out), 0)], NOISE_SEED)

@@ -6,6 +6,16 @@
 namespace fastgen {
 namespace cuda {
 
+// A seed as kernels take it: its stream, or where its two words lie in the device's memory.
+struct NoiseSeed {
+  PhiloxStream given;
+  const int64_t* words;  // or NULL
+
+  __device__ __forceinline__ PhiloxStream stream() const {
+    return words ? philox_stream(words) : given;
+  }
+};
+
 __device__ __forceinline__ PhiloxBlock group_of(const PhiloxStream& stream, uint64_t group) {
   const PhiloxBlock counter = {
       {(uint32_t)group, (uint32_t)(group >> 32), stream.counter2, stream.counter3}};

@@ -10,9 +10,9 @@ namespace cuda {
 
 template <class T, int n>
 __global__ void __launch_bounds__(kFlatThreads)
-    gaussian_sample_kernel(int64_t size, PhiloxStream stream, const T* mean, const T* log_var,
-                           T* z) {
+    gaussian_sample_kernel(int64_t size, NoiseSeed seed, const T* mean, const T* log_var, T* z) {
   typedef typename Compute<T>::type Real;
+  const PhiloxStream stream = seed.stream();
   for_packs<n>(size, [&](int64_t index, auto width) {
     constexpr int w = decltype(width)::value;
     Real mean_i[w], log_var_i[w], eps[w], z_i[w];
@@ -29,9 +29,10 @@ __global__ void __launch_bounds__(kFlatThreads)
 
 template <class T, int n>
 __global__ void __launch_bounds__(kFlatThreads)
-    gaussian_sample_grad_kernel(int64_t size, PhiloxStream stream, const T* log_var, const T* d_z,
+    gaussian_sample_grad_kernel(int64_t size, NoiseSeed seed, const T* log_var, const T* d_z,
                                 T* d_log_var) {
   typedef typename Compute<T>::type Real;
+  const PhiloxStream stream = seed.stream();
   for_packs<n>(size, [&](int64_t index, auto width) {
     constexpr int w = decltype(width)::value;
     Real log_var_i[w], d_z_i[w], eps[w], to_log_var[w];

@@ -31,6 +31,14 @@ FG_API int fg_cuda_gaussian_sample_grad(void* stream, fg_dtype dtype, int64_t si
                                         const int64_t seed[2], const void* log_var, const void* d_z,
                                         void* d_log_var);
 
+// The same bits of a seed on the device, which is read when the stream gets there.
+FG_API int fg_cuda_gaussian_sample_device_seed(void* stream, fg_dtype dtype, int64_t size,
+                                               const int64_t seed[2], const void* mean,
+                                               const void* log_var, void* z);
+FG_API int fg_cuda_gaussian_sample_grad_device_seed(void* stream, fg_dtype dtype, int64_t size,
+                                                    const int64_t seed[2], const void* log_var,
+                                                    const void* d_z, void* d_log_var);
+
 #ifdef __cplusplus
 }
 

@@ -10,10 +10,11 @@ namespace fastgen {
 namespace cuda {
 
 template <class T, int n, bool wide, class K>
-__global__ void __launch_bounds__(kBlockLanes)
-    gaussian_sample_kl_kernel(Lines lines, PhiloxStream stream, const T* mean, const T* log_var,
-                              T* z, RowSums<K> kl) {
+__global__ void __launch_bounds__(kBlockLanes, sizeof(T) == 8 ? kBlocksHeld : 0)
+    gaussian_sample_kl_kernel(Lines lines, NoiseSeed seed, const T* mean, const T* log_var, T* z,
+                              RowSums<K> kl) {
   typedef typename Compute<T>::type Real;
+  const PhiloxStream stream = seed.stream();
   sum_lines<wide, n>(lines, kl, [&](int64_t, int64_t index) {
     Real mean_i[n], log_var_i[n], eps[n], z_i[n], sum = 0;
     load(mean + index, mean_i);
@@ -32,10 +33,10 @@ __global__ void __launch_bounds__(kBlockLanes)
 
 template <class T, int n, bool wide, class K>
 __global__ void __launch_bounds__(kBlockLanes)
-    gaussian_sample_kl_grad_kernel(Lines lines, PhiloxStream stream, const T* mean,
-                                   const T* log_var, const T* d_z, const K* d_kl, T* d_mean,
-                                   T* d_log_var) {
+    gaussian_sample_kl_grad_kernel(Lines lines, NoiseSeed seed, const T* mean, const T* log_var,
+                                   const T* d_z, const K* d_kl, T* d_mean, T* d_log_var) {
   typedef typename Compute<T>::type Real;
+  const PhiloxStream stream = seed.stream();
   for_packs_of_rows<wide, n>(lines, [&](int64_t row, int64_t index) {
     Real mean_i[n], log_var_i[n], d_z_i[n], eps[n], to_mean[n], to_log_var[n];
     load(mean + index, mean_i);

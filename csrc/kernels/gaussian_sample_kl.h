@@ -33,6 +33,17 @@ FG_API int fg_cuda_gaussian_sample_kl_grad(void* stream, fg_dtype dtype, int64_t
                                            const void* log_var, const void* d_z, const void* d_kl,
                                            void* d_mean, void* d_log_var);
 
+// The same bits of a seed on the device, which is read when the stream gets there.
+FG_API int fg_cuda_gaussian_sample_kl_device_seed(void* stream, fg_dtype dtype, int64_t rows,
+                                                  int64_t cols, const int64_t seed[2],
+                                                  const void* mean, const void* log_var, void* z,
+                                                  void* kl);
+FG_API int fg_cuda_gaussian_sample_kl_grad_device_seed(void* stream, fg_dtype dtype, int64_t rows,
+                                                       int64_t cols, const int64_t seed[2],
+                                                       const void* mean, const void* log_var,
+                                                       const void* d_z, const void* d_kl,
+                                                       void* d_mean, void* d_log_var);
+
 #ifdef __cplusplus
 }
 #endif

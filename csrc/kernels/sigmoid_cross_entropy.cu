@@ -20,22 +20,31 @@ int for_dtypes(const char* op, fg_dtype dtype, fg_dtype targets_dtype, const Bod
   });
 }
 
-template <class U, class K>
-SmoothTargets<U, K> smooth_targets(const void* targets, double label_smoothing) {
-  return {(const U*)targets, (K)((1 - label_smoothing) / (sizeof(U) == 1 ? 255 : 1)),
-          (K)(label_smoothing / 2)};
+// The number, or where it lies on the device.
+struct LabelSmoothing {
+  double value;
+  const double* on_device;
+
+  template <class U, class K>
+  SmoothTargets<U, K> of(const void* targets) const {
+    SmoothTargets<U, K> result = {(const U*)targets, 0, 0, on_device};
+    result.smooth(value);
+    return result;
+  }
+};
+
+// body(smoothing) for a number that kernels read where it lies.
+template <class Body>
+int for_smoothing_on_device(const char* op, const double* number, const Body& body) {
+  if (number) return body(LabelSmoothing{0, number});
+  return fail(FG_INVALID_ARGUMENT, "%s: label_smoothing must be on the device. Received: NULL", op);
 }
 
 double share_of(int64_t cols) { return 1 / (double)(cols > 0 ? cols : 1); }
 
-}  // namespace
-
-extern "C" {
-
-int fg_cuda_sigmoid_cross_entropy(void* stream, fg_dtype dtype, fg_dtype targets_dtype,
-                                  int64_t rows, int64_t cols, const void* targets,
-                                  const void* logits, double label_smoothing, void* loss,
-                                  void* slope) {
+int cross_entropy(void* stream, fg_dtype dtype, fg_dtype targets_dtype, int64_t rows, int64_t cols,
+                  const void* targets, const void* logits, const LabelSmoothing& smoothing,
+                  void* loss, void* slope) {
   constexpr const char* op = "sigmoid_cross_entropy";
   if (int code = check_shape(op, rows, cols)) return code;
   return for_dtypes(op, dtype, targets_dtype, [&](auto storage, auto target) {
@@ -49,17 +58,15 @@ int fg_cuda_sigmoid_cross_entropy(void* stream, fg_dtype dtype, fg_dtype targets
       return sum_rows(op, stream, lines, (K*)loss, share, [&](const RowSums<K>& sums) {
         return launch(op, stream, grid_of(lines), kBlockLanes, 0,
                       sigmoid_cross_entropy_kernel<T, U, n, wide, K>, lines,
-                      smooth_targets<U, K>(targets, label_smoothing), (const T*)logits, (K)share,
-                      (T*)slope, sums);
+                      smoothing.of<U, K>(targets), (const T*)logits, (K)share, (T*)slope, sums);
       });
     });
   });
 }
 
-int fg_cuda_sigmoid_cross_entropy_grad(void* stream, fg_dtype dtype, fg_dtype targets_dtype,
-                                       int64_t rows, int64_t cols, const void* targets,
-                                       const void* logits, double label_smoothing,
-                                       const void* d_loss, void* d_logits) {
+int cross_entropy_grad(void* stream, fg_dtype dtype, fg_dtype targets_dtype, int64_t rows,
+                       int64_t cols, const void* targets, const void* logits,
+                       const LabelSmoothing& smoothing, const void* d_loss, void* d_logits) {
   constexpr const char* op = "sigmoid_cross_entropy_grad";
   if (int code = check_shape(op, rows, cols)) return code;
   return for_dtypes(op, dtype, targets_dtype, [&](auto storage, auto target) {
@@ -71,9 +78,51 @@ int fg_cuda_sigmoid_cross_entropy_grad(void* stream, fg_dtype dtype, fg_dtype ta
       const Lines lines = lines_of(rows, cols, n);
       return launch(op, stream, grid_of(lines), kBlockLanes, 0,
                     sigmoid_cross_entropy_grad_kernel<T, U, n, wide, K>, lines,
-                    smooth_targets<U, K>(targets, label_smoothing), (const T*)logits,
-                    (K)share_of(cols), (const K*)d_loss, (T*)d_logits);
+                    smoothing.of<U, K>(targets), (const T*)logits, (K)share_of(cols),
+                    (const K*)d_loss, (T*)d_logits);
     });
+  });
+}
+
+}  // namespace
+
+extern "C" {
+
+int fg_cuda_sigmoid_cross_entropy(void* stream, fg_dtype dtype, fg_dtype targets_dtype,
+                                  int64_t rows, int64_t cols, const void* targets,
+                                  const void* logits, double label_smoothing, void* loss,
+                                  void* slope) {
+  return cross_entropy(stream, dtype, targets_dtype, rows, cols, targets, logits,
+                       {label_smoothing, nullptr}, loss, slope);
+}
+int fg_cuda_sigmoid_cross_entropy_device_smoothing(void* stream, fg_dtype dtype,
+                                                   fg_dtype targets_dtype, int64_t rows,
+                                                   int64_t cols, const void* targets,
+                                                   const void* logits,
+                                                   const double* label_smoothing, void* loss,
+                                                   void* slope) {
+  return for_smoothing_on_device("sigmoid_cross_entropy", label_smoothing, [&](auto smoothing) {
+    return cross_entropy(stream, dtype, targets_dtype, rows, cols, targets, logits, smoothing, loss,
+                         slope);
+  });
+}
+
+int fg_cuda_sigmoid_cross_entropy_grad(void* stream, fg_dtype dtype, fg_dtype targets_dtype,
+                                       int64_t rows, int64_t cols, const void* targets,
+                                       const void* logits, double label_smoothing,
+                                       const void* d_loss, void* d_logits) {
+  return cross_entropy_grad(stream, dtype, targets_dtype, rows, cols, targets, logits,
+                            {label_smoothing, nullptr}, d_loss, d_logits);
+}
+int fg_cuda_sigmoid_cross_entropy_grad_device_smoothing(void* stream, fg_dtype dtype,
+                                                        fg_dtype targets_dtype, int64_t rows,
+                                                        int64_t cols, const void* targets,
+                                                        const void* logits,
+                                                        const double* label_smoothing,
+                                                        const void* d_loss, void* d_logits) {
+  return for_smoothing_on_device("sigmoid_cross_entropy_grad", label_smoothing, [&](auto number) {
+    return cross_entropy_grad(stream, dtype, targets_dtype, rows, cols, targets, logits, number,
+                              d_loss, d_logits);
   });
 }
 

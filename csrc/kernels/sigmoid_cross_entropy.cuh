@@ -12,6 +12,17 @@ template <class U, class Real>
 struct SmoothTargets {
   const U* base;
   Real scale, shift;
+  const double* label_smoothing;  // in the device's memory, for smoothed(); or NULL
+
+  FG_MATH void smooth(double by) {
+    scale = (Real)((1 - by) / (sizeof(U) == 1 ? 255 : 1));
+    shift = (Real)(by / 2);
+  }
+  __device__ __forceinline__ SmoothTargets smoothed() const {
+    SmoothTargets result = *this;
+    if (label_smoothing) result.smooth(*label_smoothing);
+    return result;
+  }
 
   template <int n>
   __device__ __forceinline__ void load_pack(int64_t index, Real (&y)[n]) const {
@@ -28,8 +39,9 @@ struct SmoothTargets {
 // slope: or NULL. share: 1 / cols.
 template <class T, class U, int n, bool wide, class K>
 __global__ void __launch_bounds__(kBlockLanes)
-    sigmoid_cross_entropy_kernel(Lines lines, SmoothTargets<U, K> targets, const T* logits, K share,
+    sigmoid_cross_entropy_kernel(Lines lines, SmoothTargets<U, K> given, const T* logits, K share,
                                  T* slope, RowSums<K> loss) {
+  const SmoothTargets<U, K> targets = given.smoothed();
   sum_lines<wide, n>(lines, loss, [&](int64_t, int64_t index) {
     K logit[n], y[n], slope_i[n], sum = 0;
     load(logits + index, logit);
@@ -47,8 +59,9 @@ __global__ void __launch_bounds__(kBlockLanes)
 
 template <class T, class U, int n, bool wide, class K>
 __global__ void __launch_bounds__(kBlockLanes, kBlocksHeld)
-    sigmoid_cross_entropy_grad_kernel(Lines lines, SmoothTargets<U, K> targets, const T* logits,
+    sigmoid_cross_entropy_grad_kernel(Lines lines, SmoothTargets<U, K> given, const T* logits,
                                       K share, const K* d_loss, T* d_logits) {
+  const SmoothTargets<U, K> targets = given.smoothed();
   for_packs_of_rows<wide, n>(lines, [&](int64_t row, int64_t index) {
     K logit[n], y[n];
     load(logits + index, logit);

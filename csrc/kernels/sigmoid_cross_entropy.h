@@ -48,6 +48,20 @@ FG_API int fg_cuda_sigmoid_cross_entropy_from_slope_grad(void* stream, fg_dtype 
                                                          int64_t cols, const void* slope,
                                                          const void* d_loss, void* d_logits);
 
+// The same bits of a label_smoothing on the device, which is read when the stream gets there.
+FG_API int fg_cuda_sigmoid_cross_entropy_device_smoothing(void* stream, fg_dtype dtype,
+                                                          fg_dtype targets_dtype, int64_t rows,
+                                                          int64_t cols, const void* targets,
+                                                          const void* logits,
+                                                          const double* label_smoothing, void* loss,
+                                                          void* slope);
+FG_API int fg_cuda_sigmoid_cross_entropy_grad_device_smoothing(void* stream, fg_dtype dtype,
+                                                               fg_dtype targets_dtype, int64_t rows,
+                                                               int64_t cols, const void* targets,
+                                                               const void* logits,
+                                                               const double* label_smoothing,
+                                                               const void* d_loss, void* d_logits);
+
 #ifdef __cplusplus
 }
 

@@ -3,17 +3,24 @@
 #include "tensorflow/compiler/tf2xla/shape_util.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
 #include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
 #include "xla/hlo/builder/xla_builder.h"
+
+namespace xla::ffi {
+
+const XLA_FFI_Api* GetXlaFfiApi();  // its own header, ffi_api.h, brings the compiler's
+
+}  // namespace xla::ffi
 
 namespace fastgen {
 namespace {
 
 using tensorflow::XlaOpKernelContext;
 
-class CustomCall : public tensorflow::XlaOpKernel {
+class EmitCall : public tensorflow::XlaOpKernel {
  public:
-  explicit CustomCall(tensorflow::OpKernelConstruction* ctx) : XlaOpKernel(ctx) {
+  explicit EmitCall(tensorflow::OpKernelConstruction* ctx) : XlaOpKernel(ctx) {
     OP_REQUIRES_OK(ctx, tensorflow::OpRegistry::Global()->LookUp(type_string(), &op_));
   }
 
@@ -36,7 +43,12 @@ class CustomCall : public tensorflow::XlaOpKernel {
     for (int i = 0; i < ctx->num_inputs(); ++i) {
       TF_ASSIGN_OR_RETURN(xla::Shape shape, ctx->InputXlaShape(i));
       xla::LayoutUtil::SetToDefaultLayout(&shape);
-      operands->push_back(ctx->Input(i));
+      xla::XlaOp operand = ctx->Input(i);
+      if (shape.element_type() == xla::S32) {  // a seed, which handlers take in int64
+        shape.set_element_type(xla::S64);
+        operand = xla::ConvertElementType(operand, xla::S64);
+      }
+      operands->push_back(operand);
       shapes->push_back(std::move(shape));
     }
     return absl::OkStatus();
@@ -67,10 +79,38 @@ class CustomCall : public tensorflow::XlaOpKernel {
   const tensorflow::OpRegistrationData* op_ = nullptr;
 };
 
+tensorflow::OpKernel* make_call(tensorflow::OpKernelConstruction* ctx) { return new EmitCall(ctx); }
+
+// What XLA has refused to register, a line each.
+std::string& faults() {
+  static auto* const all = new std::string;
+  return *all;
+}
+
+void add(const char* op, const char* platform, XLA_FFI_Handler* handler, const char* device) {
+  const XLA_FFI_Api* api = ffi::GetXlaFfiApi();
+  if (XLA_FFI_Error* error = ffi::Ffi::RegisterStaticHandler(api, op, platform, handler)) {
+    absl::StrAppend(&faults(), faults().empty() ? "" : "\n", op, " on ", platform, ": ",
+                    ffi::internal::GetErrorMessage(api, error));
+    ffi::internal::DestroyError(api, error);
+    return;
+  }
+  tensorflow::kernel_factory::OpKernelRegistrar(
+      tensorflow::KernelDefBuilder(op).Device(device).Build(), "FastgenCustomCall", &make_call);
+}
+
 }  // namespace
 
-tensorflow::OpKernel* make_custom_call(tensorflow::OpKernelConstruction* ctx) {
-  return new CustomCall(ctx);
+// On a GPU XLA hands the same buffers over, in the device's memory.
+CustomCall::CustomCall(const char* op, XLA_FFI_Handler* host, XLA_FFI_Handler* cuda) {
+  add(op, "Host", host, "XLA_CPU_JIT");
+  if (cuda) add(op, "CUDA", cuda, "XLA_GPU_JIT");
 }
 
 }  // namespace fastgen
+
+// Why XLA does not call some of the kernels, or NULL.
+extern "C" FG_API const char* fg_xla_fault(void) {
+  const std::string& faults = fastgen::faults();
+  return faults.empty() ? nullptr : faults.c_str();
+}

@@ -1,25 +1,13 @@
-// What every op here shares that XLA calls by its foreign function interface: threads, dtypes,
-// shapes, seeds, status, registration. No mathematics. On the CPU alone: on a GPU XLA would hand
-// seeds and scalars over in the device's memory, which launchers do not read.
+// What every op here shares that XLA calls by its foreign function interface: where it runs, dtypes,
+// shapes, status, registration. No mathematics, and of TensorFlow's headers the interface alone.
 #pragma once
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <string>
 
 #include "core/scheduled_loop.h"
-#include "tensorflow/core/framework/op_kernel.h"
 #include "xla/ffi/api/ffi.h"
-
-namespace xla::ffi {
-
-const XLA_FFI_Api* GetXlaFfiApi();  // its own header, ffi_api.h, brings the compiler's
-
-template <>
-struct CtxBinding<ThreadPool> {
-  using Ctx = ThreadPool;
-};
-
-}  // namespace xla::ffi
 
 namespace fastgen {
 
@@ -49,6 +37,36 @@ class XlaThreads {
   fg_threads threads_;
 };
 
+// fg_code is numbered as ffi::ErrorCode is.
+inline ffi::Error to_error(int code) {
+  if (code == FG_OK) return ffi::Error::Success();
+  return ffi::Error(static_cast<ffi::ErrorCode>(code), fg_last_error());
+}
+
+// Where a handler runs, which it is a template of. A kernel has one C function for each, which take
+// XLA's threads or its stream first and then the same; but a GPU's takes a scalar where it lies, for
+// XLA has it in the device's memory, as it has seeds.
+struct OnCpu {
+  ffi::ThreadPool pool;
+
+  template <class Cpu, class Gpu, class... Args>
+  ffi::Error run(Cpu cpu, Gpu, Args... args) {
+    return to_error(cpu(XlaThreads(pool), args...));
+  }
+  static double number(AnyBuffer scalar) { return *scalar.typed_data<double>(); }
+};
+#ifdef FASTGEN_CUDA
+struct OnGpu {
+  void* stream;
+
+  template <class Cpu, class Gpu, class... Args>
+  ffi::Error run(Cpu, Gpu gpu, Args... args) {
+    return to_error(gpu(stream, args...));
+  }
+  static const double* number(AnyBuffer scalar) { return scalar.typed_data<double>(); }
+};
+#endif
+
 inline fg_dtype dtype_of(AnyBuffer x) {
   switch (x.element_type()) {
     case ffi::F32:
@@ -68,45 +86,115 @@ inline fg_dtype dtype_of(AnyBuffer x) {
 
 inline int64_t size_of(AnyBuffer x) { return static_cast<int64_t>(x.element_count()); }
 
-// A buffer of rank >= 1, which shape functions see to, as rows of its last axis.
+// A buffer of rank >= 1 as rows of its last axis.
 inline int64_t cols_of(AnyBuffer x) { return x.dimensions().back(); }
 inline int64_t rows_of(AnyBuffer x) {
   const auto shape = x.dimensions();
   return std::accumulate(shape.begin(), shape.end() - 1, int64_t{1}, std::multiplies<>());
 }
 
-// Both words of a seed, int32 or int64.
-class SeedWords {
+// What a handler asks of its buffers. Shape functions have seen to it where TensorFlow makes the
+// call; a program of XLA's that was written down may say anything.
+class Fit {
  public:
-  explicit SeedWords(AnyBuffer seed) {
-    const bool narrow = seed.element_type() == ffi::S32;
-    for (int i = 0; i < 2; ++i) {
-      words_[i] = narrow ? seed.typed_data<int32_t>()[i] : seed.typed_data<int64_t>()[i];
-    }
+  explicit Fit(const char* op) : op_(op) {}
+
+  Fit& that(bool holds, const char* expected) {
+    if (!holds && fault_.empty()) fault_ = std::string(op_) + ": " + expected;
+    return *this;
   }
-  operator const int64_t*() const { return words_; }
+  Fit& like(AnyBuffer x, AnyBuffer other, const char* expected) {
+    return that(x.element_type() == other.element_type(), expected).shape(x, other, expected);
+  }
+  Fit& shape(AnyBuffer x, AnyBuffer other, const char* expected) {
+    const auto one = x.dimensions(), two = other.dimensions();
+    return that(std::equal(one.begin(), one.end(), two.begin(), two.end()), expected);
+  }
+  Fit& seed(AnyBuffer x) {
+    return that(x.element_type() == ffi::S64 && size_of(x) == 2, "seed must be two words of int64");
+  }
+  // A number for each row of x, or for other parts of it, in what x is computed in.
+  Fit& sums(AnyBuffer of_rows, AnyBuffer x, const char* expected) {
+    return that(of_rows.element_type() == (x.element_type() == ffi::F64 ? ffi::F64 : ffi::F32),
+                expected);
+  }
+  Fit& rows(AnyBuffer of_rows, AnyBuffer x, const char* expected) {
+    that(x.dimensions().size() > 0, "arrays must have an axis");
+    if (!fault_.empty()) return *this;
+    return sums(of_rows, x, expected).that(size_of(of_rows) == rows_of(x), expected);
+  }
+
+  // Runs the kernel, by a function that returns its ffi::Error.
+  template <class Run>
+  ffi::Error then(const Run& run) const {
+    return fault_.empty() ? run() : ffi::Error::InvalidArgument(fault_);
+  }
 
  private:
-  int64_t words_[2];
+  const char* op_;
+  std::string fault_;
 };
-
-// fg_code is numbered as ffi::ErrorCode is.
-inline ffi::Error to_error(int code) {
-  if (code == FG_OK) return ffi::Error::Success();
-  return ffi::Error(static_cast<ffi::ErrorCode>(code), fg_last_error());
-}
-
-// The XLA kernel of an op: a call of the handler of the op's name, whose results have the shapes
-// that the op's shape function finds.
-tensorflow::OpKernel* make_custom_call(tensorflow::OpKernelConstruction* ctx);
 
 }  // namespace fastgen
 
-// Registers HANDLER with XLA on the CPU, and OP as a call of it. A BINDING follows where HANDLER's
-// parameters do not tell it.
-#define FASTGEN_CUSTOM_CALL(OP, HANDLER, ...)                                              \
-  XLA_FFI_DEFINE_HANDLER(HANDLER##_on_cpu, HANDLER, ##__VA_ARGS__);                        \
-  XLA_FFI_REGISTER_HANDLER(ffi::GetXlaFfiApi(), OP, "Host", HANDLER##_on_cpu);             \
-  static const tensorflow::kernel_factory::OpKernelRegistrar HANDLER##_registrar(          \
-      tensorflow::KernelDefBuilder(OP).Device("XLA_CPU_JIT").Build(), "FastgenCustomCall", \
-      &make_custom_call)
+namespace xla::ffi {
+
+template <>
+struct CtxBinding<fastgen::OnCpu> {
+  using Ctx = fastgen::OnCpu;
+};
+template <>
+struct CtxDecoding<fastgen::OnCpu> {
+  using Type = fastgen::OnCpu;
+  static std::optional<Type> Decode(const XLA_FFI_Api* api, XLA_FFI_ExecutionContext* ctx,
+                                    DiagnosticEngine& diagnostic) {
+    const auto pool = CtxDecoding<ThreadPool>::Decode(api, ctx, diagnostic);
+    return pool ? std::optional<Type>({*pool}) : std::nullopt;
+  }
+};
+
+#ifdef FASTGEN_CUDA
+template <>
+struct CtxBinding<fastgen::OnGpu> {
+  using Ctx = fastgen::OnGpu;
+};
+template <>
+struct CtxDecoding<fastgen::OnGpu> {
+  using Type = fastgen::OnGpu;
+  static std::optional<Type> Decode(const XLA_FFI_Api* api, XLA_FFI_ExecutionContext* ctx,
+                                    DiagnosticEngine& diagnostic) {
+    const auto stream = CtxDecoding<PlatformStream<void*>>::Decode(api, ctx, diagnostic);
+    return stream ? std::optional<Type>({*stream}) : std::nullopt;
+  }
+};
+#endif
+
+}  // namespace xla::ffi
+
+namespace fastgen {
+
+// The handler of a function whose parameters tell what they are bound to.
+template <auto function>
+XLA_FFI_Error* handle(XLA_FFI_CallFrame* frame) {
+  static auto* const handler = ffi::Ffi::BindTo(function).release();
+  return handler->Call(frame);
+}
+
+// Makes an op, inside XLA, a call of these handlers. cuda: NULL in builds without CUDA.
+struct CustomCall {
+  CustomCall(const char* op, XLA_FFI_Handler* host, XLA_FFI_Handler* cuda);
+};
+
+}  // namespace fastgen
+
+// What is of the GPU, or NULL where that is not built.
+#ifdef FASTGEN_CUDA
+#define FASTGEN_ON_GPU(WHAT) WHAT
+#else
+#define FASTGEN_ON_GPU(WHAT) nullptr
+#endif
+
+// Makes OP a call of FUNCTION<OnCpu> or FUNCTION<OnGpu>.
+#define FASTGEN_CUSTOM_CALL(OP, FUNCTION)                                \
+  static const CustomCall FUNCTION##_call(OP, &handle<&FUNCTION<OnCpu>>, \
+                                          FASTGEN_ON_GPU(&handle<&FUNCTION<OnGpu>>))

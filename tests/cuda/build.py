@@ -87,6 +87,38 @@ def tensorflow_device():
         return lib.resolve()
 
 
+def custom_calls():
+    """The path of a library of what XLA calls on a GPU, under sanitizers; None without XLA."""
+    with builder() as (script, made):
+        tensorflow, version = script["find_tensorflow"]()
+        flags = tensorflow and script["xla_flags"](tensorflow)
+        if not flags:
+            return None
+        folder = "cuda-on-cpu"
+        objects = kernels(script, made, folder, [*FLAGS, *SANITIZED])
+        flags = [*flags, *script["WITH_CUDA"], "-O1", "-g1", *SANITIZED]
+        handlers = [x for x in script["sources"]("xla") if x.stem != "custom_call"]
+        for source in (*handlers, ROOT / "tests/cuda/xla/call.cc"):
+            objects.append(made.compile(source, f"{folder}/xla", flags, version))
+        objects += script["core_objects"](made)
+        library = script["OBJECTS"] / folder / "libfastgen_custom_calls.so"
+        made.link(library, script["results"](objects), [*SANITIZED, "-pthread"])
+        return library.resolve()
+
+
+def xla_backend():
+    """The path of a library with which TensorFlow makes programs for XLA on GPUs."""
+    with builder() as (script, made):
+        tensorflow, version = script["find_tensorflow"]()
+        folder = "cuda-in-tensorflow"
+        source = ROOT / "tests/cuda/xla/backend.cc"
+        objects = [made.compile(source, folder, script["xla_flags"](tensorflow), version)]
+        libraries = [f"-l:libtensorflow_{part}.so.2" for part in ("framework", "cc")]
+        library = script["OBJECTS"] / folder / "libxla_backend.so"
+        made.link(library, script["results"](objects), [f"-L{tensorflow}", *libraries])
+        return library.resolve()
+
+
 def cublaslt():
     """The folder of a libcublasLt.so.13 that multiplies on the CPU."""
     with builder() as (script, made):

@@ -6,6 +6,8 @@ from tests.core.cases import assert_same_bits, assert_within, unit
 from tests.cuda.cases import CODES, SEED, SIZES, draw, dtypes, poisoned, seed, shifted
 from tests.cuda.memory import KernelError, Out
 
+WORDS = [(0, 0), (2**63 - 1, -(2**63)), (-1, 2**32)]
+
 
 def forward(call, mean, log_var, words=SEED, place=lambda x: x):
     dtype = mean.dtype.name
@@ -56,10 +58,24 @@ def test_arrays_that_16_bytes_do_not_divide(call, dtype):
     assert_same_bits(backward(call, log_var, mean, shifted), backward(call, log_var, mean))
 
 
-@pytest.mark.parametrize("words", [(0, 0), (2**63 - 1, -(2**63)), (-1, 2**32)])
+@pytest.mark.parametrize("words", WORDS)
 def test_noise_of_any_seed(call, words):
     mean, log_var = draw("float32", 100, 100)
     assert_forward(forward(call, mean, log_var, words), mean, log_var, words)
+
+
+@dtypes
+@pytest.mark.parametrize("words", WORDS)
+def test_a_seed_on_the_device_gives_the_same_bits(call, dtype, words):
+    mean, log_var = draw(dtype, 1027, 1027)
+    name, first = "fg_cuda_gaussian_sample", (CODES[dtype], mean.size)
+    there = np.array(words, np.int64)
+    for function, arrays in ((name, (mean, log_var)), (f"{name}_grad", (log_var, mean))):
+        outs = [Out(poisoned(mean.shape, dtype)) for _ in range(2)]
+        by_value = call(function, *first, seed(words), *arrays, outs[0])
+        assert_same_bits(call(f"{function}_device_seed", *first, there, *arrays, outs[1]), by_value)
+        with pytest.raises(KernelError, match="seed must be on the device. Received: NULL"):
+            call(f"{function}_device_seed", *first, None, *arrays, outs[1])
 
 
 @dtypes

@@ -75,6 +75,24 @@ def test_noise_of_any_seed(call, words):
 
 
 @dtypes
+@pytest.mark.parametrize("shape", [(9, 16), (3, 7), (2, 1040)], ids=str)
+def test_a_seed_on_the_device_gives_the_same_bits(call, dtype, shape):
+    mean, log_var, d_z, d_kl = inputs(dtype, shape)
+    there = np.array(SEED, np.int64)
+    name, first = "fg_cuda_gaussian_sample_kl", (CODES[dtype], *shape)
+    outs = Out(poisoned(shape, dtype)), Out(poisoned(shape[0], kl_dtype(dtype)))
+    ours = call(f"{name}_device_seed", *first, there, mean, log_var, *outs)
+    for one, other in zip(ours, forward(call, mean, log_var), strict=True):
+        assert_same_bits(one, other)
+    arrays = mean, log_var, d_z, d_kl, *(Out(poisoned(shape, dtype)) for _ in range(2))
+    ours = call(f"{name}_grad_device_seed", *first, there, *arrays)
+    for one, other in zip(ours, backward(call, mean, log_var, d_z, d_kl), strict=True):
+        assert_same_bits(one, other)
+    with pytest.raises(KernelError, match="seed must be on the device. Received: NULL"):
+        call(f"{name}_grad_device_seed", *first, None, *arrays)
+
+
+@dtypes
 def test_the_same_bits_again(call, dtype):
     """Threads run in another order each time: see on_cpu/block.h."""
     mean, log_var, _, _ = inputs(dtype, (3, 16384 + 24))

@@ -113,6 +113,23 @@ def test_gradient_by_way_of_the_slope(call, dtype):
     assert_same_bits(by_slope, backward(call, targets, logits, d_loss))
 
 
+@targets_in
+@dtypes
+@pytest.mark.parametrize("shape", [(9, 16), (40, 1), (2, 1040)], ids=str)
+def test_a_label_smoothing_on_the_device_gives_the_same_bits(call, dtype, shape, bytes_):
+    targets, logits, d_loss = inputs(dtype, shape, bytes_)
+    there, first = np.array([0.1]), (*codes(targets, logits), *shape, targets, logits)
+    outs = Out(poisoned(shape[0], kl_dtype(dtype))), Out(poisoned(shape, dtype))
+    ours = call(f"{NAME}_device_smoothing", *first, there, *outs)
+    for one, other in zip(ours, forward(call, targets, logits, 0.1), strict=True):
+        assert_same_bits(one, other)
+    ours = call(f"{NAME}_grad_device_smoothing", *first, there, d_loss, outs[1])
+    assert_same_bits(ours, backward(call, targets, logits, d_loss, 0.1))
+    for name, rest in (("", outs), ("_grad", (d_loss, outs[1]))):
+        with pytest.raises(KernelError, match="label_smoothing must be on the device"):
+            call(f"{NAME}{name}_device_smoothing", *first, None, *rest)
+
+
 @dtypes
 def test_in_place(call, dtype):
     targets, logits, d_loss = inputs(dtype, (9, 16))

@@ -40,9 +40,9 @@ inline const char* cudaGetErrorName(cudaError_t error) {
 }
 inline const char* cudaGetErrorString(cudaError_t) { return "as CUDA on the CPU sees it"; }
 
-// New memory is NaN until it is written.
+// New memory is NaN until it is written; 2 TiB are more than there is.
 inline cudaError_t cudaMalloc(void** memory, size_t bytes) {
-  *memory = malloc(bytes);
+  *memory = bytes >> 41 ? nullptr : malloc(bytes);
   if (!*memory) return cudaErrorMemoryAllocation;
   memset(*memory, 0xff, bytes);
   return cudaSuccess;
