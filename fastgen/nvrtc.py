@@ -15,10 +15,19 @@ from fastgen import native
 THREADS = 256  # of a block
 MOST_BLOCKS = 16384
 WIDE_FROM, PIECE = 1025, 16384  # columns: csrc/cuda/rows.h
+BLOCKS, PIECES, ROWS = 1024, 256, 8  # csrc/cuda/columns.h
+L1 = 2  # the kind: csrc/kernels/sparsity.h
 
 # The structs that kernels take by value.
 LINES = np.dtype(
     [*((name, np.int64) for name in ("count", "cols", "pieces", "piece")), ("lanes", np.int32)],
+    align=True,
+)
+COLUMN_CUT = np.dtype(
+    [
+        *((name, np.int64) for name in ("rows", "cols", "rows_of_piece")),
+        *((name, np.int32) for name in ("packs", "abreast", "tiles")),
+    ],
     align=True,
 )
 ROW_SUMS = np.dtype([("of_rows", np.uint64), ("of_pieces", np.uint64), ("scale", np.float64)])
@@ -199,6 +208,48 @@ def sigmoid_cross_entropy_from_slope_grad(dtype, rows, cols, slope, d_loss, d_lo
     )
 
 
+def sparsity(dtype, rows, cols, kind, target, activations, penalty, activity):
+    """csrc/kernels/sparsity.cu, forward."""
+    import cupy
+
+    storage, header = STORAGE[dtype], "kernels/sparsity.cuh"
+    if rows == 0 or cols == 0:
+        stream = cupy.cuda.get_current_stream().ptr
+        for start_of, size in ((activity, 8 * cols), (penalty, 8 if storage.size == 8 else 4)):
+            cupy.cuda.runtime.memsetAsync(start_of, 0, size, stream)
+        return
+    n = width_of_columns(storage, cols, (activations,))
+    cut = cut_columns(rows, cols, n)
+    pieces = -(-rows // cut["rows_of_piece"])
+    sums = cupy.empty((pieces * cols,), "float64")
+    name, arrays = f"sum_activities<{storage.name}, {n}>", pointers(activations, sums.data.ptr)
+    start_columns(header, name, cut, np.bool_(kind == L1), *arrays)
+    whole = {**cut_columns(pieces, cols, 1), "rows_of_piece": pieces}
+    arrays = pointers(sums.data.ptr, activity)
+    start_columns(header, "mean_activities", whole, np.int64(rows), *arrays)
+    numbers = np.int64(cols), np.int32(kind), np.float64(target)
+    name = f"sparsity_penalty_kernel<{storage.real}>"
+    start(header, name, 1, *numbers, *pointers(activity, penalty))
+
+
+def sparsity_grad(
+    dtype, rows, cols, kind, target, activations, activity, d_penalty, d_activity, d_passed, out
+):
+    """Likewise, its gradient."""
+    if rows == 0 or cols == 0:
+        return
+    storage = STORAGE[dtype]
+    n = width_of_columns(storage, cols, (activations, d_passed, out))
+    start_columns(
+        "kernels/sparsity.cuh",
+        f"sparsity_grad_kernel<{storage.name}, {n}, {storage.real}>",
+        cut_columns(rows, cols, n),
+        np.int32(kind),
+        np.float64(target),
+        *pointers(activations, activity, d_penalty, d_activity, d_passed, out),
+    )
+
+
 LAUNCHERS = {
     function.__name__: function
     for function in (
@@ -211,6 +262,8 @@ LAUNCHERS = {
         sigmoid_cross_entropy,
         sigmoid_cross_entropy_grad,
         sigmoid_cross_entropy_from_slope_grad,
+        sparsity,
+        sparsity_grad,
     )
 }
 
@@ -218,7 +271,7 @@ LAUNCHERS = {
 def cut_rows(dtype, rows, cols, arrays, targets_dtype=None):
     """lines_of and for_width_of_rows of csrc/cuda/rows.h."""
     storage, wide = STORAGE[dtype], cols >= WIDE_FROM
-    n = width(storage, arrays) if cols % width(storage) == 0 else 1
+    n = width_of_columns(storage, cols, arrays)
     if wide:
         pieces = -(-cols // PIECE)
         lines = {"count": rows * pieces, "pieces": pieces, "piece": PIECE, "lanes": THREADS}
@@ -232,6 +285,24 @@ def cut_rows(dtype, rows, cols, arrays, targets_dtype=None):
     return Cut(template, {**lines, "cols": cols}, storage.real)
 
 
+def cut_columns(rows, cols, n):
+    """columns_of of csrc/cuda/columns.h."""
+    packs_of_row = -(-cols // n)
+    packs, abreast = min(packs_of_row, THREADS), 1
+    while 2 * abreast * packs <= THREADS:
+        abreast *= 2
+    tiles = -(-packs_of_row // packs)
+    pieces = min(BLOCKS // tiles, PIECES, rows // (ROWS * abreast))
+    of_piece = -(-rows // pieces) if pieces > 1 else rows
+    cut = {"rows": rows, "cols": cols, "rows_of_piece": of_piece}
+    return {**cut, "packs": packs, "abreast": abreast, "tiles": tiles}
+
+
+def width_of_columns(storage, cols, arrays):
+    """for_width of csrc/cuda/launch.h."""
+    return width(storage, arrays) if cols % width(storage) == 0 else 1
+
+
 def width(storage, arrays=()):
     """Elements that a thread loads at once: 16 bytes, where 16 divides all addresses."""
     return 16 // storage.size if all(array % 16 == 0 for array in arrays) else 1
@@ -243,6 +314,12 @@ def start_flat(header, name, dtype, size, arrays, *arguments):
     n = width(storage, arrays)
     blocks = grid(-(-size // (n * THREADS)))
     start(header, f"{name}<{storage.name}, {n}>", blocks, np.int64(size), *arguments)
+
+
+def start_columns(header, name, cut, *arguments):
+    """A kernel of csrc/cuda/columns.cuh, in the blocks of a cut."""
+    blocks = -(-cut["rows"] // cut["rows_of_piece"]) * cut["tiles"]
+    start(header, name, blocks, struct(COLUMN_CUT, cut), *arguments)
 
 
 def smooth_targets(cut, targets_dtype, targets, label_smoothing):

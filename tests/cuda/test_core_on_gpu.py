@@ -252,8 +252,43 @@ for wish in "01":
     ])
 for i, (one, other) in enumerate(zip(*results, strict=True)):
     assert one.get().tobytes() == other.get().tobytes(), i
-with pytest.raises(NotImplementedError, match="sparsity: on a GPU this kernel needs a fastgen"):
-    core.sparsity(m, 0.1, "l1")
+""",
+        FASTGEN_STAND_IN_CACHE=str(tmp_path),
+    )
+
+
+def test_sparsity_that_nvrtc_compiles(run, tmp_path):
+    """Shapes with pieces of rows, tiles of columns, odd ones, and none."""
+    run(
+        """
+from unittest import mock
+import fastgen.nvrtc
+def penalties(dtype, shape):
+    a = rng.uniform(0.05, 0.9, shape).astype(dtype)
+    passed = cupy.array(rng.standard_normal(shape).astype(dtype))
+    d_penalty = cupy.array(np.array(2, "float64" if dtype == "float64" else "float32"))
+    d_activity = cupy.array(rng.standard_normal(shape[-1]))
+    for kind in ("kl", "l1", "mse"):
+        results = []
+        for wish in "01":
+            os.environ["FASTGEN_NVRTC"] = wish
+            x = cupy.array(a)
+            with mock.patch("fastgen.nvrtc.launch", wraps=fastgen.nvrtc.launch) as launch:
+                penalty, activity = core.sparsity(x, 0.1, kind)
+                given = x, 0.1, kind, activity, d_penalty
+                both = core.sparsity_grad(*given, d_activity=d_activity, d_passed=passed)
+                results.append([penalty, activity, core.sparsity_grad(*given), both])
+            assert launch.call_count == (3 if wish == "1" else 0)
+        for i, (one, other) in enumerate(zip(*results, strict=True)):
+            assert one.get().tobytes() == other.get().tobytes(), (i, dtype, shape, kind)
+            assert np.isfinite(one.get().astype("float64")).all(), (i, dtype, shape, kind)
+shapes = [(5, 12), (4099, 4), (9, 1030), (3, 7), (0, 4), (5, 0)]
+for dtype, shape in [("float32", shape) for shape in shapes] + [
+    ("float64", (300, 6)), ("float16", (40, 16)), ("bfloat16", (40, 9))
+]:
+    penalties(dtype, shape)
+with pytest.raises(NotImplementedError, match="gan_step: on a GPU this kernel needs a fastgen"):
+    fastgen.nvrtc.launch("gan_step")
 """,
         FASTGEN_STAND_IN_CACHE=str(tmp_path),
     )

@@ -50,7 +50,7 @@ def kernels(monkeypatch):
     ):
         given = {"dtype": dtype, "targets_dtype": nvrtc.BYTES if of_bytes else dtype}
         given |= {"rows": size[0], "cols": size[1], "size": size[0] * size[1]}
-        given |= {"seed": seed.ctypes.data, "label_smoothing": 0.1}
+        given |= {"seed": seed.ctypes.data, "label_smoothing": 0.1, "kind": 1, "target": 0.1}
         parameters = inspect.signature(nvrtc.LAUNCHERS[name]).parameters
         nvrtc.launch(name, *(given.get(parameter, pointer) for parameter in parameters))
     by_header = collections.defaultdict(set)
@@ -75,13 +75,14 @@ def compile_program(library, code, options, names):
     return bool(failed), text.value.decode()
 
 
-def test_every_kernel_compiles(library, kernels):
+@pytest.mark.parametrize("architecture", ["compute_80", "compute_90"])
+def test_every_kernel_compiles(library, kernels, architecture):
     include = native.library_folder() / "include"
     assert include.is_dir(), "the build copies the device code there"
     assert sum(map(len, kernels.values())) > 100
     for header, names in sorted(kernels.items()):
         code, options = nvrtc.program(header)
-        failed, text = compile_program(library, code, [*options, "-arch=compute_80"], names)
+        failed, text = compile_program(library, code, [*options, f"-arch={architecture}"], names)
         assert not failed, f"{header}: {text}"
         assert text.count(".entry") == len(names)
 

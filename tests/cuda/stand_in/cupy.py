@@ -50,6 +50,11 @@ class cuda:
     class get_current_stream:
         ptr = 0
 
+    class runtime:
+        @staticmethod
+        def memsetAsync(pointer, value, size, stream):
+            ctypes.memset(pointer, value, size)
+
 
 def array(x, device=0):
     return ndarray(np.array(x), device)
