@@ -6,71 +6,28 @@ that function. Which kernel it is, and how the work is cut, follow csrc/kernels/
 
 import ctypes
 import functools
-from typing import NamedTuple
 
 import numpy as np
 
 from fastgen import native
-
-THREADS = 256  # of a block
-MOST_BLOCKS = 16384
-WIDE_FROM, PIECE = 1025, 16384  # columns: csrc/cuda/rows.h
-BLOCKS, PIECES, ROWS = 1024, 256, 8  # csrc/cuda/columns.h
-L1 = 2  # the kind: csrc/kernels/sparsity.h
-
-# The structs that kernels take by value.
-LINES = np.dtype(
-    [*((name, np.int64) for name in ("count", "cols", "pieces", "piece")), ("lanes", np.int32)],
-    align=True,
-)
-COLUMN_CUT = np.dtype(
-    [
-        *((name, np.int64) for name in ("rows", "cols", "rows_of_piece")),
-        *((name, np.int32) for name in ("packs", "abreast", "tiles")),
-    ],
-    align=True,
-)
-ROW_SUMS = np.dtype([("of_rows", np.uint64), ("of_pieces", np.uint64), ("scale", np.float64)])
-NOISE_SEED = np.dtype([("stream", np.uint32, 4), ("words", np.uint64)])
-
-
-class Storage(NamedTuple):
-    """A dtype as the kernels know it."""
-
-    name: str  # in C++
-    real: str  # what it is computed in
-    size: int  # bytes
-
-
-# By fg_dtype.
-STORAGE = (
-    Storage("float", "float", 4),
-    Storage("double", "double", 8),
-    Storage("fastgen::cuda::bfloat16", "float", 2),
-    Storage("fastgen::cuda::float16", "float", 2),
-    Storage("uint8_t", "", 1),
+from fastgen.cuda_cuts import (
+    COLUMN_CUT,
+    L1,
+    LINES,
+    NOISE_SEED,
+    ROW_SUMS,
+    STORAGE,
+    THREADS,
+    cut_columns,
+    cut_rows,
+    grid,
+    pointers,
+    struct,
+    width,
+    width_of_columns,
 )
 
-
-BYTES = 4
-
-
-class Cut(NamedTuple):
-    """How a matrix is cut: the template arguments of its kernel, and its lines."""
-
-    template: str
-    lines: dict
-    real: str
-
-    @property
-    def number(self):
-        """The type of scalars in NumPy."""
-        return np.float64 if self.real == "double" else np.float32
-
-    @property
-    def blocks(self):
-        """Of a grid over all lines."""
-        return grid(-(-self.lines["count"] // (THREADS // self.lines["lanes"])))
+CROSS_ENTROPY = "kernels/sigmoid_cross_entropy.cuh"
 
 
 def launch(kernel, *arguments):
@@ -163,49 +120,64 @@ def sigmoid_cross_entropy(
     dtype, targets_dtype, rows, cols, targets, logits, label_smoothing, loss, slope
 ):
     """csrc/kernels/sigmoid_cross_entropy.cu, forward."""
+    smoothed = smooth_targets(dtype, targets_dtype, targets, label_smoothing)
+    if cols == 1:
+        each, arrays = "sigmoid_cross_entropy_each_kernel", (targets, logits, slope, loss)
+        given = smoothed, *pointers(logits, slope, loss)
+        return start_each(each, dtype, targets_dtype, rows, arrays, *given)
     cut = cut_rows(dtype, rows, cols, (targets, logits, slope), targets_dtype)
     share = 1 / max(cols, 1)
     with_sums = functools.partial(
         start,
-        "kernels/sigmoid_cross_entropy.cuh",
+        CROSS_ENTROPY,
         f"sigmoid_cross_entropy_kernel<{cut.template}>",
         cut.blocks,
         struct(LINES, cut.lines),
-        smooth_targets(cut, targets_dtype, targets, label_smoothing),
+        smoothed,
         *pointers(logits),
-        cut.number(share),
+        STORAGE[dtype].number(share),
         *pointers(slope),
     )
-    sum_rows(cut, rows, loss, share, with_sums)
+    return sum_rows(cut, rows, loss, share, with_sums)
 
 
 def sigmoid_cross_entropy_grad(
     dtype, targets_dtype, rows, cols, targets, logits, label_smoothing, d_loss, d_logits
 ):
     """Likewise, its gradient."""
+    smoothed = smooth_targets(dtype, targets_dtype, targets, label_smoothing)
+    if cols == 1:
+        each, arrays = "sigmoid_cross_entropy_each_grad_kernel", (targets, logits, d_loss, d_logits)
+        given = smoothed, *pointers(logits, d_loss, d_logits)
+        return start_each(each, dtype, targets_dtype, rows, arrays, *given)
     cut = cut_rows(dtype, rows, cols, (targets, logits, d_logits), targets_dtype)
-    start(
-        "kernels/sigmoid_cross_entropy.cuh",
+    return start(
+        CROSS_ENTROPY,
         f"sigmoid_cross_entropy_grad_kernel<{cut.template}>",
         cut.blocks,
         struct(LINES, cut.lines),
-        smooth_targets(cut, targets_dtype, targets, label_smoothing),
+        smoothed,
         *pointers(logits),
-        cut.number(1 / max(cols, 1)),
+        STORAGE[dtype].number(1 / max(cols, 1)),
         *pointers(d_loss, d_logits),
     )
 
 
 def sigmoid_cross_entropy_from_slope_grad(dtype, rows, cols, slope, d_loss, d_logits):
     """Likewise, by way of the slope."""
+    arrays = slope, d_loss, d_logits
+    if cols == 1:
+        return start_each("scale_each_kernel", dtype, None, rows, arrays, *pointers(*arrays))
     cut = cut_rows(dtype, rows, cols, (slope, d_logits))
-    start(
-        "kernels/sigmoid_cross_entropy.cuh",
-        f"scale_rows_kernel<{cut.template}>",
-        cut.blocks,
-        struct(LINES, cut.lines),
-        *pointers(slope, d_loss, d_logits),
-    )
+    name, lines = f"scale_rows_kernel<{cut.template}>", struct(LINES, cut.lines)
+    return start(CROSS_ENTROPY, name, cut.blocks, lines, *pointers(*arrays))
+
+
+def start_each(name, dtype, targets_dtype, size, arrays, *arguments):
+    """A kernel of cross-entropies that are not averaged."""
+    kinds = [] if targets_dtype is None else [STORAGE[targets_dtype].name]
+    kinds.append(STORAGE[dtype].real)
+    start_flat(CROSS_ENTROPY, name, dtype, size, arrays, *arguments, types=kinds)
 
 
 def sparsity(dtype, rows, cols, kind, target, activations, penalty, activity):
@@ -268,52 +240,13 @@ LAUNCHERS = {
 }
 
 
-def cut_rows(dtype, rows, cols, arrays, targets_dtype=None):
-    """lines_of and for_width_of_rows of csrc/cuda/rows.h."""
-    storage, wide = STORAGE[dtype], cols >= WIDE_FROM
-    n = width_of_columns(storage, cols, arrays)
-    if wide:
-        pieces = -(-cols // PIECE)
-        lines = {"count": rows * pieces, "pieces": pieces, "piece": PIECE, "lanes": THREADS}
-    else:
-        lanes = 1
-        while lanes < 32 and lanes * n < cols:
-            lanes *= 2
-        lines = {"count": rows, "pieces": 1, "piece": cols, "lanes": lanes}
-    types = [storage.name] if targets_dtype is None else [storage.name, STORAGE[targets_dtype].name]
-    template = f"{', '.join(types)}, {n}, {str(wide).lower()}, {storage.real}"
-    return Cut(template, {**lines, "cols": cols}, storage.real)
-
-
-def cut_columns(rows, cols, n):
-    """columns_of of csrc/cuda/columns.h."""
-    packs_of_row = -(-cols // n)
-    packs, abreast = min(packs_of_row, THREADS), 1
-    while 2 * abreast * packs <= THREADS:
-        abreast *= 2
-    tiles = -(-packs_of_row // packs)
-    pieces = min(BLOCKS // tiles, PIECES, rows // (ROWS * abreast))
-    of_piece = -(-rows // pieces) if pieces > 1 else rows
-    cut = {"rows": rows, "cols": cols, "rows_of_piece": of_piece}
-    return {**cut, "packs": packs, "abreast": abreast, "tiles": tiles}
-
-
-def width_of_columns(storage, cols, arrays):
-    """for_width of csrc/cuda/launch.h."""
-    return width(storage, arrays) if cols % width(storage) == 0 else 1
-
-
-def width(storage, arrays=()):
-    """Elements that a thread loads at once: 16 bytes, where 16 divides all addresses."""
-    return 16 // storage.size if all(array % 16 == 0 for array in arrays) else 1
-
-
-def start_flat(header, name, dtype, size, arrays, *arguments):
+def start_flat(header, name, dtype, size, arrays, *arguments, types=()):
     """launch_flat of csrc/cuda/flat.h: a kernel of elements one after the other."""
     storage = STORAGE[dtype]
     n = width(storage, arrays)
     blocks = grid(-(-size // (n * THREADS)))
-    start(header, f"{name}<{storage.name}, {n}>", blocks, np.int64(size), *arguments)
+    template = ", ".join([storage.name, str(n), *types])
+    start(header, f"{name}<{template}>", blocks, np.int64(size), *arguments)
 
 
 def start_columns(header, name, cut, *arguments):
@@ -322,18 +255,18 @@ def start_columns(header, name, cut, *arguments):
     start(header, name, blocks, struct(COLUMN_CUT, cut), *arguments)
 
 
-def smooth_targets(cut, targets_dtype, targets, label_smoothing):
+def smooth_targets(dtype, targets_dtype, targets, label_smoothing):
     """SmoothTargets of csrc/kernels/sigmoid_cross_entropy.cuh, its numbers given."""
     unit = 255 if STORAGE[targets_dtype].size == 1 else 1
-    number = cut.number
-    dtype = np.dtype(
+    number = STORAGE[dtype].number
+    kind = np.dtype(
         [
             *(("base", np.uint64), ("scale", number), ("shift", number)),
             ("label_smoothing", np.uint64),
         ]
     )
     values = {"base": targets, "scale": (1 - label_smoothing) / unit, "shift": label_smoothing / 2}
-    return struct(dtype, {**values, "label_smoothing": 0})
+    return struct(kind, {**values, "label_smoothing": 0})
 
 
 def sum_rows(cut, rows, sums, scale, start_lines):
@@ -348,11 +281,6 @@ def sum_rows(cut, rows, sums, scale, start_lines):
         sizes = np.int64(rows), np.int64(cut.lines["pieces"])
         name = f"sum_pieces<{cut.real}>"
         start("cuda/rows.cuh", name, grid(rows), *sizes, struct(ROW_SUMS, given))
-
-
-def grid(blocks):
-    """grid_of of csrc/cuda/launch.h."""
-    return min(blocks, MOST_BLOCKS)
 
 
 def start(header, name, blocks, *arguments):
@@ -376,16 +304,6 @@ def program(header):
     """What NVRTC is given for the kernels of a header: code and options."""
     include = native.library_folder() / "include"
     return f'#include "{header}"\n', ("--std=c++17", f"-I{include}")
-
-
-def struct(dtype, values):
-    """A struct as CuPy passes it by value."""
-    return np.array([tuple(values[name] for name in dtype.names)], dtype)
-
-
-def pointers(*addresses):
-    """Addresses as kernels take them."""
-    return [np.uint64(address) for address in addresses]
 
 
 def noise_seed(seed):

@@ -15,7 +15,7 @@ SOURCES = (".py", ".cc", ".h", ".cu", ".cuh")
 
 # A room may import from those before it, and from itself.
 ROOMS = """
-    cache kernels native
+    cache cuda_cuts kernels native
     core data dispatch nvrtc interrupt
     ops
     jit

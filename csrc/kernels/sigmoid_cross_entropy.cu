@@ -1,3 +1,4 @@
+#include "cuda/flat.h"
 #include "cuda/rows.h"
 #include "kernels/sigmoid_cross_entropy.cuh"
 #include "kernels/sigmoid_cross_entropy.h"
@@ -51,6 +52,12 @@ int cross_entropy(void* stream, fg_dtype dtype, fg_dtype targets_dtype, int64_t 
     typedef decltype(storage) T;
     typedef decltype(target) U;
     typedef typename Compute<T>::type K;
+    if (cols == 1) {
+      return for_alignment<T>({targets, logits, slope, loss}, [&](auto n) {
+        return launch_flat(op, stream, rows, n, sigmoid_cross_entropy_each_kernel<T, n, U, K>,
+                           smoothing.of<U, K>(targets), (const T*)logits, (T*)slope, (K*)loss);
+      });
+    }
     const auto pointers = {targets, logits, (const void*)slope};
     return for_width_of_rows<T>(cols, pointers, [&](auto n, auto wide) {
       const Lines lines = lines_of(rows, cols, n);
@@ -73,6 +80,13 @@ int cross_entropy_grad(void* stream, fg_dtype dtype, fg_dtype targets_dtype, int
     typedef decltype(storage) T;
     typedef decltype(target) U;
     typedef typename Compute<T>::type K;
+    if (cols == 1) {
+      return for_alignment<T>({targets, logits, d_loss, d_logits}, [&](auto n) {
+        return launch_flat(op, stream, rows, n, sigmoid_cross_entropy_each_grad_kernel<T, n, U, K>,
+                           smoothing.of<U, K>(targets), (const T*)logits, (const K*)d_loss,
+                           (T*)d_logits);
+      });
+    }
     const auto pointers = {targets, logits, (const void*)d_logits};
     return for_width_of_rows<T>(cols, pointers, [&](auto n, auto wide) {
       const Lines lines = lines_of(rows, cols, n);
@@ -134,6 +148,12 @@ int fg_cuda_sigmoid_cross_entropy_from_slope_grad(void* stream, fg_dtype dtype, 
   return for_dtype(op, dtype, [&](auto storage) {
     typedef decltype(storage) T;
     typedef typename Compute<T>::type K;
+    if (cols == 1) {
+      return for_alignment<T>({slope, d_loss, d_logits}, [&](auto n) {
+        return launch_flat(op, stream, rows, n, scale_each_kernel<T, n, K>, (const T*)slope,
+                           (const K*)d_loss, (T*)d_logits);
+      });
+    }
     return for_width_of_rows<T>(cols, {slope, d_logits}, [&](auto n, auto wide) {
       const Lines lines = lines_of(rows, cols, n);
       return launch(op, stream, grid_of(lines), kBlockLanes, 0, scale_rows_kernel<T, n, wide, K>,

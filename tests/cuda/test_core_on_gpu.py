@@ -250,6 +250,12 @@ for wish in "01":
         core.sigmoid_cross_entropy_grad(v, m, k, 0.1),
         core.sigmoid_cross_entropy_from_slope_grad(slope, k),
     ])
+    for dtype in ("float32", "bfloat16"):  # of elements that are not averaged
+        x, y = (cupy.array(a.reshape(60, 1).astype(dtype)) for a in (mean, log_var))
+        slope, d = cupy.empty((60, 1), dtype), cupy.array(d_z.reshape(60))
+        results[-1] += [core.sigmoid_cross_entropy(y, x, 0.1, slope=slope), slope]
+        results[-1].append(core.sigmoid_cross_entropy_grad(y, x, d, 0.1))
+        results[-1].append(core.sigmoid_cross_entropy_from_slope_grad(slope, d))
 for i, (one, other) in enumerate(zip(*results, strict=True)):
     assert one.get().tobytes() == other.get().tobytes(), i
 """,

@@ -82,6 +82,26 @@ def test_loads_and_stores_of_16_bytes(source, tmp_path):
             assert re.search(WIDE, entry), f"{kernel} reads no 16 bytes at once"
 
 
+def test_elements_that_are_not_averaged_are_read_and_written_in_packs(tmp_path):
+    """Losses, too, and what arrives at them: floats also where logits have 16 bits."""
+    (source,) = (source for source in SOURCES if source.stem == "sigmoid_cross_entropy")
+    found = 0
+    for entry in re.split(r"(?=\.entry )", ptx_of(source, tmp_path).read_text())[1:]:
+        name = entry.split()[1]
+        kernel = re.search(r"(scale|entropy)_each_(grad_)?kernelI.*?Li([248])E(h?)", name)
+        if kernel is None:
+            continue
+        found += 1
+        scale, bytes_ = kernel[1] == "scale", kernel[4]
+        of_losses = 2 if kernel[3] == "8" else 1  # 16 bytes
+        loads, stores = (2 if not scale and not bytes_ else 1), 1
+        backward = scale or kernel[2]
+        expected = (loads + of_losses, stores) if backward else (loads, stores + of_losses)
+        accesses = re.findall(WIDE.replace("ld", "(ld|st)", 1), entry)
+        assert (accesses.count("ld"), accesses.count("st")) == expected, name
+    assert found == 20
+
+
 @pytest.mark.parametrize("stem", ["dense_layer", "dense_transpose", "product"])
 def test_tensor_cores_are_fed_asynchronously(stem, tmp_path):
     """Every kernel of tensor cores multiplies there, from copies it does not wait for."""

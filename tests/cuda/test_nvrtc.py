@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastgen import native, nvrtc
+from fastgen import cuda_cuts, native, nvrtc
 
-SIZES = [(3, 16), (3, 7), (2, 1040), (1, 2 * nvrtc.PIECE + 3)]
+SIZES = [(3, 16), (5, 1), (3, 7), (2, 1040), (1, 2 * cuda_cuts.PIECE + 3)]
 POINTERS = {"whole": 1 << 20, "odd": (1 << 20) + 8}
 
 
@@ -48,7 +48,7 @@ def kernels(monkeypatch):
     for name, dtype, size, pointer, of_bytes in itertools.product(
         nvrtc.LAUNCHERS, range(4), SIZES, POINTERS.values(), (False, True)
     ):
-        given = {"dtype": dtype, "targets_dtype": nvrtc.BYTES if of_bytes else dtype}
+        given = {"dtype": dtype, "targets_dtype": cuda_cuts.BYTES if of_bytes else dtype}
         given |= {"rows": size[0], "cols": size[1], "size": size[0] * size[1]}
         given |= {"seed": seed.ctypes.data, "label_smoothing": 0.1, "kind": 1, "target": 0.1}
         parameters = inspect.signature(nvrtc.LAUNCHERS[name]).parameters

@@ -48,9 +48,12 @@ def bounds(targets, logits, smoothing):
     return loss, u * (sigmoid + np.abs(y)) / cols
 
 
+COLUMNS = [(0, 1), (7, 1), (64, 1), (4099, 1)]  # not averaged: elements one after the other
+
+
 @targets_in
 @dtypes
-@pytest.mark.parametrize("shape", MATRICES, ids=str)
+@pytest.mark.parametrize("shape", [*MATRICES, *COLUMNS], ids=str)
 def test_errs_as_stated(call, dtype, shape, bytes_):
     targets, logits, d_loss = inputs(dtype, shape, bytes_)
     exact, exact_slope = reference.cross_entropy(targets, logits, 0.1)
@@ -81,7 +84,7 @@ def test_small_and_large_logits_err_as_stated(call, dtype, scale):
 
 @targets_in
 @dtypes
-@pytest.mark.parametrize("shape", [(9, 16), (3, 1040)], ids=str)
+@pytest.mark.parametrize("shape", [(9, 16), (3, 1040), (1027, 1)], ids=str)
 def test_arrays_that_16_bytes_do_not_divide(call, dtype, shape, bytes_):
     targets, logits, d_loss = inputs(dtype, shape, bytes_)
     loss, slope = forward(call, targets, logits, place=shifted)
@@ -94,7 +97,7 @@ def test_arrays_that_16_bytes_do_not_divide(call, dtype, shape, bytes_):
 
 
 @dtypes
-@pytest.mark.parametrize("shape", [(9, 10), (3, 16384 + 24)], ids=str)
+@pytest.mark.parametrize("shape", [(9, 10), (3, 16384 + 24), (75, 1)], ids=str)
 def test_the_same_bits_again_and_without_slope(call, dtype, shape):
     """Threads run in another order each time: see on_cpu/block.h."""
     targets, logits, _ = inputs(dtype, shape)
@@ -131,18 +134,19 @@ def test_a_label_smoothing_on_the_device_gives_the_same_bits(call, dtype, shape,
 
 
 @dtypes
-def test_in_place(call, dtype):
-    targets, logits, d_loss = inputs(dtype, (9, 16))
+@pytest.mark.parametrize("shape", [(9, 16), (75, 1)], ids=str)
+def test_in_place(call, dtype, shape):
+    targets, logits, d_loss = inputs(dtype, shape)
     loss, slope = forward(call, targets, logits)
-    first = *codes(targets, logits), 9, 16
+    first = *codes(targets, logits), *shape
     for out in (targets, logits):
-        arrays = targets, logits, 0.0, Out(poisoned(9, kl_dtype(dtype))), Out(out)
+        arrays = targets, logits, 0.0, Out(poisoned(shape[0], kl_dtype(dtype))), Out(out)
         for one, other in zip(call(NAME, *first, *arrays), (loss, slope), strict=True):
             assert_same_bits(one, other)
         d_logits = call(f"{NAME}_grad", *first, targets, logits, 0.0, d_loss, Out(out))
         assert_same_bits(d_logits, backward(call, targets, logits, d_loss))
     arrays = slope, d_loss, Out(slope)
-    ours = call(f"{NAME}_from_slope_grad", first[0], 9, 16, *arrays)
+    ours = call(f"{NAME}_from_slope_grad", first[0], *shape, *arrays)
     assert_same_bits(ours, from_slope(call, slope, d_loss))
 
 
