@@ -1,6 +1,7 @@
 """Where fastgen keeps files between runs: nothing there is missed when it is deleted."""
 
 import contextlib
+import hashlib
 import os
 import sys
 import tempfile
@@ -38,3 +39,23 @@ def write(path, fill):
         if name:
             with contextlib.suppress(OSError):
                 os.unlink(name)
+
+
+def write_sealed(path, body):
+    """Write bytes with a hash of theirs, as `write` does.
+
+    Args:
+        path: where.
+        body: the bytes.
+    """
+    digest = hashlib.sha256(body).hexdigest().encode()
+    write(path, lambda file: file.write(digest + b"\n" + body))
+
+
+def read_sealed(path):
+    """The bytes that `write_sealed` wrote; None if there are none, or if they are not whole."""
+    try:
+        digest, body = path.read_bytes().split(b"\n", 1)
+    except (OSError, ValueError):
+        return None
+    return body if hashlib.sha256(body).hexdigest().encode() == digest else None

@@ -64,7 +64,7 @@ def machine_code(name, function, form, fastmath):
 def _this_machine():
     """What makes the code of the same function another."""
     ours = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         ours.update(path.read_bytes())
     made_by = numba.__version__, llvmlite.__version__, ours.hexdigest()
     return made_by, cpu_target.target_context.codegen().magic_tuple()
@@ -72,11 +72,8 @@ def _this_machine():
 
 def _load(path):
     """The code in a file, or None; LLVM would end the process over a file that is not whole."""
-    try:
-        digest, body = path.read_bytes().split(b"\n", 1)
-    except (OSError, ValueError):
-        return None
-    if hashlib.sha256(body).hexdigest().encode() != digest:
+    body = cache.read_sealed(path)
+    if body is None:
         return None
     outputs, symbol, stored = pickle.loads(body)
     return Machine(outputs, symbol, cpu_target.target_context.codegen().unserialize_library(stored))
@@ -84,9 +81,7 @@ def _load(path):
 
 def _save(path, machine):
     stored = machine.library.serialize_using_object_code()
-    body = pickle.dumps((machine.outputs, machine.symbol, stored))
-    digest = hashlib.sha256(body).hexdigest().encode()
-    cache.write(path, lambda file: file.write(digest + b"\n" + body))
+    cache.write_sealed(path, pickle.dumps((machine.outputs, machine.symbol, stored)))
 
 
 def _compile(name, function, form, fastmath):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 # Numba adds the flags of fastmath= to instructions without any, and what follows is exact where its
@@ -72,7 +73,7 @@ class Number:
         return self._both("fdiv", x)
 
     def __neg__(self):
-        return self.make(self.builder.fneg(self.value))
+        return self.of(-0.0) - self  # NVVM has no fneg; LLVM makes it one
 
     def _compared(self, sign, x):
         holds = self.builder.fcmp_ordered(sign, self.value, self.of(x).value, flags=("arcp",))
@@ -101,6 +102,15 @@ class Number:
         function = module.declare_intrinsic(f"llvm.{name}", [kind], signature)
         return self.make(self.builder.call(function, arguments))
 
+    def rounded(self):
+        """To the nearest whole number, of two the even one."""
+        module, kind = self.builder.module, self.value.type
+        if not module.triple.startswith("nvptx"):
+            return self.call("roundeven")
+        name = "__nv_rintf" if self.layout.bits == 32 else "__nv_rint"  # of libdevice
+        function = cgutils.get_or_insert_function(module, ir.FunctionType(kind, [kind]), name)
+        return self.make(self.builder.call(function, [self.value]))
+
     def fma(self, factor, term):
         """Times factor plus term, rounded once."""
         return self.call("fma", factor, term)
@@ -112,6 +122,19 @@ class Number:
         for c in reversed(rest):
             result = result.fma(self, c)
         return result
+
+    def abs(self):
+        """Without its sign: of bits, for NVVM has no fabs."""
+        return self.bits()._both("and_", self._magnitude).float()
+
+    def with_sign_of(self, x):
+        """Its magnitude, with the sign of another."""
+        sign = x.bits()._both("and_", ~self._magnitude)
+        return self.abs().bits()._both("or_", sign).float()
+
+    @property
+    def _magnitude(self):
+        return 2 ** (self.layout.bits - 1) - 1
 
     def bits(self):
         """The float's bits, as a whole number."""

@@ -91,7 +91,7 @@ def _exp(x):
 
 
 def _minus_abs(x, low):
-    x = -x.call("fabs")
+    x = -x.abs()
     return x.of(low).where(x < low, x)
 
 
@@ -159,7 +159,7 @@ def log1p(x):
     w = x + 1.0
     # What the sum lost, times the slope of ln.
     lost = (x - (w - 1.0)) / w
-    finite = x.call("fabs") < _INF
+    finite = x.abs() < _INF
     ln = _log(w)
     ln = (ln + lost).where(finite, ln)
     ln = x.of(-_INF).where(w.equals(0.0), ln)
@@ -187,15 +187,15 @@ def tanh(x):
     p, n = _exp_of_parts(x2, x.layout.bias)
     power = n.power_of_two()
     d = p.fma(power, power - 1.0)  # e^-2|x| - 1
-    return (-d / (d + 2.0)).call("copysign", x)
+    return (-d / (d + 2.0)).with_sign_of(x)
 
 
 def _sincospi(x):
     """The sine of πx to 4 ULP and its cosine to 2 ULP of 1, as a pair."""
-    n = x.call("roundeven")
+    n = x.rounded()
     t = (x - n) * 0.5
     z = t * t
-    even = (n * 0.5).call("roundeven") * 2.0
+    even = (n * 0.5).rounded() * 2.0
     sign = x.of(1.0).where(even.equals(n), -1.0)
     sin, cos = t * z.polynomial(*_SIN[x.kind]), z.polynomial(*_COS[x.kind])
     return sin * sign, cos * sign

@@ -42,7 +42,7 @@ def filler(kind, dtype):
     make = _box_muller if kind == "normal" else _as_they_are
     pairs = CHUNK * per_group // 2
     first_words, second_words = scratch(word, pairs), scratch(word, pairs)
-    uniform = _from_mantissa(number, word)
+    uniform = from_mantissa(number, word)
 
     @_JIT
     def fill(out, place, begin, count):
@@ -106,7 +106,7 @@ def scratch(kind, count):
     return allocate
 
 
-def _from_mantissa(number, word):
+def from_mantissa(number, word):
     """An intrinsic: the float in [0, 1) whose mantissa is the low bits of a word."""
     bits, one = word.bitwidth, {32: 0x3F800000, 64: 0x3FF0000000000000}[word.bitwidth]
     mantissa = {32: 0x7FFFFF, 64: 0xFFFFFFFFFFFFF}[bits]

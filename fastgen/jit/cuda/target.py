@@ -1,7 +1,9 @@
 """numba.cuda, imported here and nowhere else: of a GPU, or its simulator in the place of one."""
 
+import contextlib
 import importlib
 import sys
+import threading
 import types
 import warnings
 
@@ -9,6 +11,7 @@ import numba
 import numpy as np
 
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
+_compiling = threading.RLock()
 
 
 def _import():
@@ -91,13 +94,20 @@ def ptx(function, arguments, capability):
         arguments: NumPy's arrays and numbers of the types that it is to be compiled for.
         capability: such as `(9, 0)`.
     """
-    dispatcher = importlib.import_module("numba.cuda.dispatcher")
-    present = dispatcher.get_current_device
-    # Device functions are compiled for the GPU at hand.
-    absent = types.SimpleNamespace(compute_capability=capability)
-    dispatcher.get_current_device = lambda: absent
-    try:
-        signature = tuple(numba.typeof(argument) for argument in arguments)
+    signature = tuple(numba.typeof(argument) for argument in arguments)
+    with compiling_for(capability):
         return cuda.compile_ptx(function.py_func, signature, cc=capability)[0]
-    finally:
-        dispatcher.get_current_device = present
+
+
+@contextlib.contextmanager
+def compiling_for(capability):
+    """Device functions are compiled for this compute capability, not for the GPU at hand."""
+    dispatcher = importlib.import_module("numba.cuda.dispatcher")
+    with _compiling:
+        present = dispatcher.get_current_device
+        absent = types.SimpleNamespace(compute_capability=capability)
+        dispatcher.get_current_device = lambda: absent
+        try:
+            yield
+        finally:
+            dispatcher.get_current_device = present
