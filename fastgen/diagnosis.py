@@ -76,7 +76,9 @@ def _op_rows():
 def _row(head, op, dtype, device, xla, size=None):
     choice = dispatch.choose(op, dtype, device, xla, size)
     place = {"op": op, "device": device, "dtype": dtype}
-    return {**head, **place, "path": choice.path, "why": choice.why}
+    lost = choice.path == dispatch.COMPOSITE and device == "GPU" and not dispatch.unasked()
+    on_the_cpu = lost and not dispatch.kernel_of(op).composite
+    return {**head, **place, "path": "on the CPU" if on_the_cpu else choice.path, "why": choice.why}
 
 
 def _book_rows(model):

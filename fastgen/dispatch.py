@@ -14,7 +14,7 @@ import warnings
 from typing import NamedTuple
 
 from fastgen import native
-from fastgen.kernels import FLOATS, KERNELS, USERS, Kernel, kernel_of  # noqa: F401, the table
+from fastgen.kernels import BOTH, FLOATS, KERNELS, USERS, Kernel, kernel_of  # noqa: F401, the table
 
 FUSED, CUSTOM_CALL, COMPOSITE, REFUSED = "fused", "custom call", "composite", "refused"
 BY_KERNEL = (FUSED, CUSTOM_CALL)
@@ -37,6 +37,7 @@ class Situation(NamedTuple):
     xla: bool = False
     missing: str | None = None  # why the native library or the op is not there, or of no use
     size: tuple | None = None  # rows and weights that a product has; 0: not known
+    lacking: str | None = None  # what a user's kernel lacks to be compiled for the device
 
 
 class Choice(NamedTuple):
@@ -58,7 +59,7 @@ def decide(situation):
         A `Choice` whose path is `"fused"`, inside XLA `"custom call"`, `"composite"` or, when
         `FASTGEN_BACKEND=fused` asks for what cannot be had, `"refused"`.
     """
-    op, dtype, device, backend, portable, xla, missing, _ = situation
+    op, dtype, device, backend, portable, xla, missing, _, lacking = situation
     kernel = kernel_of(op)
     if portable:
         return Choice(COMPOSITE, "inside fastgen.portable()")
@@ -74,6 +75,8 @@ def decide(situation):
         choice = Choice(COMPOSITE, f"no kernel for {dtype}", warn=True)
     elif device not in kernel.devices:
         choice = Choice(COMPOSITE, f"no kernel for the {device}", warn=True)
+    elif lacking:
+        choice = Choice(COMPOSITE, f"not compiled for the {device}: {lacking}", warn=True)
     elif backend != FUSED and (faster := _where_stock_is_faster(kernel.bounds(device), situation)):
         return Choice(COMPOSITE, f"stock ops are faster {faster}")
     elif xla:
@@ -207,8 +210,11 @@ def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
     unasked = asked == COMPOSITE or _portable_depth
     missing = None if unasked else _missing_library() or _missing_op(_native_name(op)) or obstacle
     device = device or device_type()
+    lacking = None
     if device == "GPU" and not unasked:
-        missing = missing or _missing_cuda()
+        users = USERS.get(op)  # whose kernels the driver compiles: no CUDA has to be built in
+        missing = missing or (None if users else _missing_cuda())
+        lacking = users.why_not() if users and users.why_not else None
     xla = inside_xla() if xla is None else xla
     if xla and not unasked:
         missing = missing or _missing_custom_calls(op)
@@ -222,6 +228,7 @@ def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
             xla,
             missing,
             size,
+            lacking,
         )
     )
 
@@ -250,14 +257,16 @@ def fused_op(op, dtype, size=None, obstacle=None):
     if choice.path in BY_KERNEL:
         fused = getattr(native.load_ops(), f"fastgen_{_native_name(op)}")
         return fused if ranges is None else ranges(op)(fused)
-    if choice.warn and _first_time(choice.why):
-        warnings.warn(
-            f"fastgen: {op} runs as stock TensorFlow ops: {choice.why}. "
-            "fastgen.doctor() shows every op.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    if choice.warn:
+        warn_once(choice.why, f"{op} runs as stock TensorFlow ops: {choice.why}")
     return None
+
+
+def warn_once(key, text):
+    """Say what users may not expect, the first time that something of this key happens."""
+    if _first_time(key):
+        text = f"fastgen: {text}. fastgen.doctor() shows every op."
+        warnings.warn(text, RuntimeWarning, stacklevel=4)
 
 
 @contextlib.contextmanager

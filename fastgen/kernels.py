@@ -1,5 +1,6 @@
 """The table of kernels: what each can do, and where stock ops are faster."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -21,6 +22,8 @@ class Kernel(NamedTuple):
 
     XLA can call it on the devices of `custom_call`. Where a device has no bounds, nothing has been
     measured: the kernel, if there is one, runs always.
+    `why_not` says what keeps a user's kernel from being compiled for a GPU, or None; without
+    `composite` it then runs on the CPU.
     """
 
     dtypes: tuple = FLOATS
@@ -30,6 +33,8 @@ class Kernel(NamedTuple):
     bounds_on_gpu: Bounds | None = None
     op: str | None = None  # that runs it, where several kernels share one
     custom_call: tuple = ()
+    why_not: Callable | None = None
+    composite: bool = True
 
     def bounds(self, device):
         """The `Bounds` on a device; None where nothing has been measured."""

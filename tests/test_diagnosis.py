@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 import fastgen
-from fastgen import dispatch, layers, native, nvrtc
+from fastgen import dispatch, jit, layers, native, nvrtc
 from fastgen.dispatch import COMPOSITE, CUSTOM_CALL, FUSED
+from fastgen.jit import device_code
 from fastgen.kernels import Bounds
 from fastgen.losses import BinaryCrossentropy
 from tests.test_dispatch import small_vae
@@ -66,17 +67,35 @@ def test_gpus(cuda, gpus, line, monkeypatch, capsys):
     assert re.search(line, capsys.readouterr().out)
 
 
+def test_users_kernels_on_a_gpu(monkeypatch):
+    """One that has no reference runs on the CPU where it cannot be compiled."""
+    monkeypatch.delenv("FASTGEN_BACKEND", raising=False)
+    monkeypatch.setattr(dispatch, "device_type", lambda: "GPU")
+    monkeypatch.setattr(device_code, "_missing_compiler", lambda: "pip install it")
+    jit.elementwise(lambda x: x, name="diagnosed")
+    jit.elementwise(lambda x: x, name="referred", reference=lambda x: x)
+    ready = dispatch.Kernel(devices=dispatch.BOTH, op="elementwise")
+    monkeypatch.setitem(dispatch.USERS, "jit.ready", ready)
+    rows = {row["op"]: row for row in fastgen.doctor() if row["device"] == "GPU"}
+    assert rows["jit.ready"]["path"] == FUSED
+    for op, path in (("jit.diagnosed", "on the CPU"), ("jit.referred", COMPOSITE)):
+        assert rows[op]["path"] == path
+        assert rows[op]["why"] == "not compiled for the GPU: pip install it"
+
+
 def kernels_by_device():
     """README's table: kernel → the devices of its five columns."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").split("kernels by device")[1]
     for line in text.split("\n\n")[0].splitlines()[3:]:
         names, *columns = line.strip("|").split("|")
-        for name in re.findall(r"`(\w+)`", names):
+        for name in re.findall(r"`([\w@.]+)`", names):
             yield name, [tuple(re.findall(r"\w+", column)) for column in columns]
 
 
 def test_the_readme_names_the_devices_of_every_kernel():
     table = dict(kernels_by_device())
+    for kind in (jit.Elementwise, jit.ArrayKernel, jit.Reduction):
+        assert table.pop(f"@jit.{kind.decorator}") == [(), kind.devices, (), (), ()]
     assert table.keys() == dispatch.KERNELS.keys()
     by_numba = (ROOT / "fastgen/jit/cuda/__init__.py").read_text(encoding="utf-8")
     for name, (in_c, tensorflow, core, by_nvrtc, numba) in table.items():

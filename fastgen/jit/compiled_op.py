@@ -1,5 +1,6 @@
 """What all of a user's kernels share: tensors, paths, keys of compiled code, gradients."""
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -10,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from fastgen import dispatch, native
-from fastgen.jit import compilation, emulation, noise, source
+from fastgen.jit import compilation, device_code, emulation, noise, source
 from fastgen.jit.registry import Compiled, registered
 from fastgen.ops import arguments
 from fastgen.ops.noise import standard_normal, standard_uniform
@@ -35,6 +36,7 @@ class CompiledOp:
 
     kind = None  # the stem of its op
     decorator = None  # what users call to make one
+    devices = ("CPU",)  # on which its op runs
     reference_has_its_arguments = True  # the reference computes what the op does, of its inputs
 
     def __init__(self, name, function, arity, gradient, reference, fastmath, noise_kind):
@@ -54,7 +56,12 @@ class CompiledOp:
         self._calls = {}
         self._checked = set()  # which inputs were floating when debug mode looked
         dispatch.USERS[self.op] = dispatch.Kernel(
-            DTYPES, ("CPU",), gradient is not None, op=self.kind
+            dtypes=DTYPES,
+            devices=self.devices,
+            differentiable=gradient is not None,
+            op=self.kind,
+            why_not=device_code.why_not,
+            composite=reference is not None,
         )
 
     def define(self):
@@ -98,12 +105,13 @@ class CompiledOp:
     def __call__(self, *inputs, seed=None, **named):
         """The outputs for tensors, arrays or numbers; plain numbers take the others' dtype."""
         tensors, seed = self._tensors(self._in_order(inputs, named)), self._seed(seed)
-        op = self._chosen_op(tensors) or self._emulation()
-        if op is None:
-            outputs = tf.nest.flatten(self._stock(tensors, seed))
-        else:
-            self._check_once(tensors)
-            outputs = self._run(op, tensors, seed)
+        with self._place(tensors):
+            op = self._chosen_op(tensors) or self._emulation()
+            if op is None:
+                outputs = tf.nest.flatten(self._stock(tensors, seed))
+            else:
+                self._check_once(tensors)
+                outputs = self._run(op, tensors, seed)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def _chosen_op(self, inputs):
@@ -112,6 +120,16 @@ class CompiledOp:
             return None
         # By its name dispatch may know another kernel, of another kind, by now.
         return getattr(native.load_ops(), f"fastgen_{self.kind}")
+
+    def _place(self, inputs):
+        """The CPU, where the GPU at hand has neither a kernel nor a reference; else as it is."""
+        if self.reference or dispatch.unasked() or dispatch.device_type() != "GPU":
+            return contextlib.nullcontext()
+        choice = dispatch.choose(self.op, leading_dtype(inputs).name, "GPU")
+        if choice.path != dispatch.COMPOSITE:
+            return contextlib.nullcontext()
+        dispatch.warn_once(self.op, f"{self.op} runs on the CPU, without a reference: {choice.why}")
+        return tf.device("CPU:0")
 
     def _emulation(self):
         """What runs where no native library was built and there is no reference; else None."""

@@ -1,5 +1,6 @@
 """`@elementwise`: a function of scalars as a TensorFlow op over tensors."""
 
+import contextlib
 import functools
 import inspect
 
@@ -7,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fastgen import native
-from fastgen.jit import compiled_op, loops, registry, source
+from fastgen import dispatch, native
+from fastgen.jit import compiled_op, device_code, loops, registry, source
 from fastgen.jit.compiled_op import CLOSE, SEED, CompiledOp
 
 try:
@@ -29,6 +30,9 @@ def elementwise(
     its floating inputs, as in NumPy; float16 and bfloat16 are float32 inside it. It may call other
     functions and kernels of scalars, Python's `math`, and `fastgen.jit.math`, which is several
     times as fast. It cannot raise, print or allocate: return NaN instead.
+
+    On a GPU it is compiled by numba.cuda (`pip install 'fastgen[cuda]'`), which has Python's `math`
+    and little of NumPy; what it does not compile runs as the reference, or on the CPU.
 
     Example:
     >>> import tensorflow as tf
@@ -87,6 +91,7 @@ class Elementwise(CompiledOp):
     """
 
     kind = decorator = "elementwise"
+    devices = dispatch.BOTH
 
     def __init__(
         self, function, gradient=None, reference=None, fastmath=False, name=None, noise=None
@@ -115,7 +120,21 @@ class Elementwise(CompiledOp):
         dtypes = tuple(x.dtype.name for x in tensors)
         found = self.compiled(loops.Scalars(dtypes, outputs, self.noise))
         name = compiled_op.op_name(self.__name__)
-        return op(inputs=tensors, seed=seed, kernel=found.key, Out=found.outputs, name=name)
+        with self._device_of(found):
+            return op(inputs=tensors, seed=seed, kernel=found.key, Out=found.outputs, name=name)
+
+    def _device_of(self, compiled):
+        """The device at hand, for which the kernel is compiled; the CPU if it cannot be."""
+        if not native.load_ops() or dispatch.device_type() != "GPU":
+            return contextlib.nullcontext()
+        try:
+            device_code.register(compiled, self.__wrapped__, self.fastmath)
+        except device_code.NotForGpusError as refusal:
+            if dispatch.backend() == dispatch.FUSED:
+                raise
+            dispatch.warn_once(compiled.key, f"{self.op} runs on the CPU: {refusal}")
+            return tf.device("CPU:0")
+        return contextlib.nullcontext()
 
     def _gradients_of(self, op, inputs, seed, d_outputs, wanted):
         return self.gradient._run(op, [*inputs, *d_outputs], seed, wanted)

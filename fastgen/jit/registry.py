@@ -35,10 +35,15 @@ def registered(compiled):
 
 
 @functools.cache
+def library():
+    """The library of the ops, for its C functions."""
+    return ctypes.CDLL(str(native.library_folder() / "libfastgen_tf.so"))
+
+
+@functools.cache
 def register_function():
     """The C function through which graphs learn of compiled code."""
-    library = ctypes.CDLL(str(native.library_folder() / "libfastgen_tf.so"))
-    function = library.fg_compiled_register
+    function = library().fg_compiled_register
     function.restype = None
     return function
 

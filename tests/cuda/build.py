@@ -127,3 +127,13 @@ def cublaslt():
         library = script["OBJECTS"] / folder / "libcublasLt.so.13"
         made.link(library, script["results"](objects), [])
         return library.parent.resolve()
+
+
+def driver():
+    """The path of a libcuda.so.1 that runs kernels on the CPU; who loads it has it for all."""
+    with builder() as (script, made):
+        folder = "cuda-on-cpu/driver"
+        objects = [made.compile(ON_CPU / "driver/library.cc", folder, [])]
+        library = script["OBJECTS"] / folder / "libcuda.so.1"
+        made.link(library, script["results"](objects), [f"-Wl,-soname,{library.name}", "-pthread"])
+        return library.resolve()

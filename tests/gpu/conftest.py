@@ -37,6 +37,21 @@ def gpu():
     return devices[0].name
 
 
+@pytest.fixture(scope="session", autouse=True)
+def driver(gpu):
+    """The stand-in of CUDA's driver, for users' kernels, or None on a GPU."""
+    if not ON_CPU:
+        return None
+    from fastgen import native
+    from fastgen.jit import device_code
+    from tests.cuda.driver import Driver
+
+    made = Driver(native.core_library())
+    device_code.capability, device_code._missing_compiler = lambda: (8, 0), lambda: None
+    device_code.code_of = made.code_of
+    return made
+
+
 @pytest.fixture(autouse=True)
 def fused(monkeypatch):
     monkeypatch.setenv("FASTGEN_BACKEND", "fused")

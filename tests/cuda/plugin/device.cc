@@ -174,6 +174,12 @@ void end_access() {
 
 }  // namespace on_cpu
 
+// For what runs kernels and is not linked with this.
+extern "C" __attribute__((visibility("default"))) void on_cpu_begin_access() {
+  on_cpu::begin_access();
+}
+extern "C" __attribute__((visibility("default"))) void on_cpu_end_access() { on_cpu::end_access(); }
+
 extern "C" __attribute__((visibility("default"))) void on_cpu_guard(int on) {
   static bool open = false;
   if (open == !on) return;

@@ -1,0 +1,203 @@
+// What fastgen's op library asks of CUDA's driver, on the CPU: kernels are functions that tests compile
+// for the CPU and name by stand_in_kernel. PTX is read as far as its entries and their parameters go.
+#include <stdint.h>
+#include <string.h>
+
+#include <map>
+#include <mutex>
+#include <regex>
+#include <string>
+#include <vector>
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+enum {
+  SUCCESS = 0,
+  INVALID_VALUE = 1,
+  INVALID_CONTEXT = 201,
+  INVALID_PTX = 218,
+  INVALID_HANDLE = 400,
+  NOT_FOUND = 500,
+  LAUNCH_OUT_OF_RESOURCES = 701,
+};
+enum { JIT_ERROR_LOG_BUFFER = 5, JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6 };
+
+typedef void (*Kernel)(int64_t thread, int64_t threads, const int64_t* parameters);
+
+struct Module;
+struct Function {
+  Module* module;
+  Kernel kernel;
+  size_t parameters;
+};
+struct Module {
+  void* context;
+  std::map<std::string, Function> functions;
+};
+
+struct State {
+  std::recursive_mutex mutex;
+  std::map<std::string, Kernel> kernels;
+  std::map<std::string, int64_t> counts, fails;  // by the names of the driver's functions
+  void (*begin_access)() = [] {};
+  void (*end_access)() = [] {};
+  int64_t last[3] = {};  // blocks, threads of each, stream of the launch
+};
+State& state() {
+  static State* const all = new State;
+  return *all;
+}
+thread_local std::vector<void*> contexts;
+
+// Counts the call; what stand_in_fail wants it to return.
+int called(const char* name) {
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  ++state().counts[name];
+  const auto found = state().fails.find(name);
+  return found == state().fails.end() ? SUCCESS : (int)found->second;
+}
+
+int refuse(const std::string& why, unsigned options, const int* names, void** values) {
+  char* log = nullptr;
+  size_t size = 0;
+  for (unsigned i = 0; i < options; ++i) {
+    if (names[i] == JIT_ERROR_LOG_BUFFER) log = (char*)values[i];
+    if (names[i] == JIT_ERROR_LOG_BUFFER_SIZE_BYTES) size = (size_t)values[i];
+  }
+  if (log && size) strncpy(log, why.c_str(), size - 1);
+  return INVALID_PTX;
+}
+
+bool is_current(void* context) { return !contexts.empty() && contexts.back() == context; }
+
+}  // namespace
+
+EXPORT int cuGetErrorName(int result, const char** name) {
+  static const std::map<int, const char*> names = {
+      {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE"},
+      {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"},
+      {INVALID_PTX, "CUDA_ERROR_INVALID_PTX"},
+      {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE"},
+      {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"},
+      {LAUNCH_OUT_OF_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"},
+  };
+  const auto found = names.find(result);
+  *name = found == names.end() ? nullptr : found->second;
+  return *name ? SUCCESS : INVALID_VALUE;
+}
+
+EXPORT int cuStreamGetCtx(void*, void** context) {
+  static char of_device;
+  if (int failed = called("cuStreamGetCtx")) return failed;
+  *context = &of_device;
+  return SUCCESS;
+}
+
+EXPORT int cuCtxPushCurrent_v2(void* context) {
+  if (int failed = called("cuCtxPushCurrent")) return failed;
+  contexts.push_back(context);
+  return SUCCESS;
+}
+
+EXPORT int cuCtxPopCurrent_v2(void** context) {
+  if (int failed = called("cuCtxPopCurrent")) return failed;
+  if (contexts.empty()) return INVALID_CONTEXT;
+  *context = contexts.back();
+  contexts.pop_back();
+  return SUCCESS;
+}
+
+EXPORT int cuModuleLoadDataEx(Module** module, const void* image, unsigned options, int* names,
+                              void** values) {
+  if (int failed = called("cuModuleLoadDataEx")) return failed;
+  if (contexts.empty()) return INVALID_CONTEXT;
+  const std::string ptx = (const char*)image;
+  if (!std::regex_search(ptx, std::regex("\\.version \\d+\\.\\d+\\s+\\.target sm_\\d+"))) {
+    return refuse("neither .version nor .target", options, names, values);
+  }
+  std::map<std::string, Function> functions;
+  const std::regex entry("\\.visible \\.entry (\\w+)\\(([^)]*)\\)"), parameter("\\.param \\.u64");
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  for (std::sregex_iterator found(ptx.begin(), ptx.end(), entry), end; found != end; ++found) {
+    const std::string name = (*found)[1], given = (*found)[2];
+    const auto known = state().kernels.find(name);
+    if (known == state().kernels.end()) {
+      return refuse("nobody knows " + name, options, names, values);
+    }
+    const std::sregex_iterator first(given.begin(), given.end(), parameter);
+    const size_t count = std::distance(first, std::sregex_iterator());
+    functions[name] = {nullptr, known->second, count};
+  }
+  *module = new Module{contexts.back(), functions};
+  for (auto& [name, function] : (*module)->functions) function.module = *module;
+  return SUCCESS;
+}
+
+EXPORT int cuModuleUnload(Module* module) {
+  if (int failed = called("cuModuleUnload")) return failed;
+  delete module;
+  return SUCCESS;
+}
+
+EXPORT int cuModuleGetFunction(Function** function, Module* module, const char* name) {
+  if (int failed = called("cuModuleGetFunction")) return failed;
+  if (!is_current(module->context)) return INVALID_CONTEXT;
+  const auto found = module->functions.find(name);
+  if (found == module->functions.end()) return NOT_FOUND;
+  *function = &found->second;
+  return SUCCESS;
+}
+
+EXPORT int cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                          unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+                          void* stream, void** parameters, void** extra) {
+  if (int failed = called("cuLaunchKernel")) return failed;
+  if (!is_current(function->module->context)) return INVALID_CONTEXT;
+  const unsigned ones[] = {grid_y, grid_z, block_y, block_z};
+  for (unsigned one : ones) {
+    if (one != 1) return INVALID_VALUE;
+  }
+  if (!grid_x || !block_x || block_x > 1024 || shared || extra) return INVALID_VALUE;
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  state().last[0] = grid_x, state().last[1] = block_x, state().last[2] = (int64_t)stream;
+  std::vector<int64_t> values;
+  for (size_t i = 0; i < function->parameters; ++i) values.push_back(*(int64_t*)parameters[i]);
+  const int64_t threads = (int64_t)grid_x * block_x;
+  state().begin_access();
+  for (int64_t i = 0; i < threads; ++i) function->kernel(i, threads, values.data());
+  state().end_access();
+  return SUCCESS;
+}
+
+// Modules that are loaded from now on find a kernel by its name.
+EXPORT void stand_in_kernel(const char* name, Kernel kernel) {
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  state().kernels[name] = kernel;
+}
+
+// What lets kernels touch the device's memory.
+EXPORT void stand_in_access(void (*begin)(), void (*end)()) {
+  state().begin_access = begin, state().end_access = end;
+}
+
+// From now on a function of the driver returns this; 0: what it should.
+EXPORT void stand_in_fail(const char* name, int result) {
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  state().fails.erase(name);
+  if (result) state().fails[name] = result;
+}
+
+// How often a function of the driver was called.
+EXPORT int64_t stand_in_count(const char* name) {
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  return state().counts[name];
+}
+
+// Blocks, threads of each and stream of the last launch; contexts that this thread has left pushed.
+EXPORT void stand_in_last(int64_t last[4]) {
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  for (int i = 0; i < 3; ++i) last[i] = state().last[i];
+  last[3] = contexts.size();
+}
