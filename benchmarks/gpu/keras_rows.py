@@ -11,7 +11,7 @@ from benchmarks.cases import CASES
 from benchmarks.gpu.lab import Lines
 from benchmarks.measure import quantiles, ratio
 
-OPERATIONS = ("gaussian_sample_kl", "sigmoid_cross_entropy", "dense_transpose")
+OPERATIONS = ("gaussian_sample_kl", "sigmoid_cross_entropy", "dense_transpose", "swish")
 SMALL = {"dense_transpose": (33, 10, 7)}
 OURS, STOCK = "fastgen", "keras"
 
