@@ -36,8 +36,8 @@ class Driver:
         self.library.stand_in_fail(function.encode(), result)
 
     def last_launch(self):
-        """Blocks, threads of each, stream, and contexts that are still pushed."""
-        last = (ctypes.c_int64 * 4)()
+        """Blocks, threads of each, and contexts that this thread has left pushed."""
+        last = (ctypes.c_int64 * 3)()
         self.library.stand_in_last(last)
         return tuple(last)
 

@@ -66,6 +66,18 @@ def test_16_bits_are_read_and_rounded_alike(gpu, dtype):
         np.testing.assert_array_equal(ours, expected)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_the_ends_of_16_bits(gpu, dtype):
+    """NaN of the last bit stays one, what is too large is infinite."""
+    words = np.array([0x7F800001, 0xFFFFFFFF, 0x7F7FFFFF, 0xFF800000, 0x80000000], "uint32")
+    handed_on = jit.elementwise(lambda x, y: x, gradient=lambda x, y, d: (y, d), name="handed_on")
+    x, y = tf.zeros(5, dtype), tf.constant(words.view("float32"))
+    for ours, _ in on_both(gpu, lambda: with_gradient(lambda x: handed_on(x, y), x)[1]):
+        ours = tf.cast(ours, "float32").numpy()
+        np.testing.assert_array_equal(ours, [np.nan, np.nan, np.inf, -np.inf, 0])
+        assert np.signbit(ours[4])
+
+
 @pytest.mark.parametrize(
     "shapes",
     [

@@ -43,13 +43,14 @@ struct State {
   std::map<std::string, int64_t> counts, fails;  // by the names of the driver's functions
   void (*begin_access)() = [] {};
   void (*end_access)() = [] {};
-  int64_t last[3] = {};  // blocks, threads of each, stream of the launch
+  int64_t last[2] = {};  // blocks, threads of each
 };
 State& state() {
   static State* const all = new State;
   return *all;
 }
 thread_local std::vector<void*> contexts;
+thread_local void* asked_for;  // the stream whose context was asked for
 
 // Counts the call; what stand_in_fail wants it to return.
 int called(const char* name) {
@@ -88,9 +89,10 @@ EXPORT int cuGetErrorName(int result, const char** name) {
   return *name ? SUCCESS : INVALID_VALUE;
 }
 
-EXPORT int cuStreamGetCtx(void*, void** context) {
+EXPORT int cuStreamGetCtx(void* stream, void** context) {
   static char of_device;
   if (int failed = called("cuStreamGetCtx")) return failed;
+  asked_for = stream;
   *context = &of_device;
   return SUCCESS;
 }
@@ -155,13 +157,14 @@ EXPORT int cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, 
                           void* stream, void** parameters, void** extra) {
   if (int failed = called("cuLaunchKernel")) return failed;
   if (!is_current(function->module->context)) return INVALID_CONTEXT;
+  if (stream != asked_for) return INVALID_HANDLE;
   const unsigned ones[] = {grid_y, grid_z, block_y, block_z};
   for (unsigned one : ones) {
     if (one != 1) return INVALID_VALUE;
   }
   if (!grid_x || !block_x || block_x > 1024 || shared || extra) return INVALID_VALUE;
   const std::lock_guard<std::recursive_mutex> held(state().mutex);
-  state().last[0] = grid_x, state().last[1] = block_x, state().last[2] = (int64_t)stream;
+  state().last[0] = grid_x, state().last[1] = block_x;
   std::vector<int64_t> values;
   for (size_t i = 0; i < function->parameters; ++i) values.push_back(*(int64_t*)parameters[i]);
   const int64_t threads = (int64_t)grid_x * block_x;
@@ -195,9 +198,9 @@ EXPORT int64_t stand_in_count(const char* name) {
   return state().counts[name];
 }
 
-// Blocks, threads of each and stream of the last launch; contexts that this thread has left pushed.
-EXPORT void stand_in_last(int64_t last[4]) {
+// Blocks and threads of each of the last launch; contexts that this thread has left pushed.
+EXPORT void stand_in_last(int64_t last[3]) {
   const std::lock_guard<std::recursive_mutex> held(state().mutex);
-  for (int i = 0; i < 3; ++i) last[i] = state().last[i];
-  last[3] = contexts.size();
+  for (int i = 0; i < 2; ++i) last[i] = state().last[i];
+  last[2] = contexts.size();
 }
