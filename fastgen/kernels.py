@@ -52,7 +52,7 @@ KERNELS = {
     "gaussian_kl": Kernel(devices=BOTH),
     "gaussian_sample_kl": Kernel(devices=BOTH, custom_call=BOTH),
     "sparsity": Kernel(devices=BOTH),
-    "optimizer_update": Kernel(("float32", "float64"), differentiable=False),
+    "optimizer_update": Kernel(("float32", "float64"), BOTH, differentiable=False),
     "gaussian_noise": Kernel(),
     "dropout": Kernel(),
     "sigmoid_cross_entropy": Kernel(devices=BOTH, custom_call=BOTH),

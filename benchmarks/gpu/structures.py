@@ -18,6 +18,8 @@ class Optimizer(ctypes.Structure):
         *((name, c_double) for name in ("weight_decay", "clip_at", "loss_scale", "ema_momentum")),
         *((name, c_int64) for name in ("ema_overwrite_frequency", "accumulation_steps")),
         *(("iterations", c_int64), ("u_product", c_void_p), ("u_product_dtype", c_int)),
+        *(("device_iterations", c_void_p), ("device_learning_rate", c_void_p)),
+        ("device_learning_rate_dtype", c_int),
     )
 
 

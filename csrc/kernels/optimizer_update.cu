@@ -22,10 +22,12 @@ struct Update {
   const fg_optimizer& o;
   int64_t count;
   const fg_optimizer_tensor* tensors;
-  CallPhase phase = phase_of(o);
 
+  // What is on the device is known there alone: whether this call updates, if the iterations are.
+  bool decided() const { return o.device_iterations || o.device_learning_rate; }
+  bool may_update() const { return o.device_iterations || phase_of(o).update; }
   bool clips_by_norm() const {
-    return phase.update && (o.clip == FG_CLIP_NORM || o.clip == FG_CLIP_GLOBAL_NORM);
+    return may_update() && (o.clip == FG_CLIP_NORM || o.clip == FG_CLIP_GLOBAL_NORM);
   }
   bool sums() const { return clips_by_norm() || o.loss_scale != 0; }
   bool summed(const fg_optimizer_tensor& x) const { return x.gradient && x.size > 0; }
@@ -82,13 +84,6 @@ int for_tables(const Update& call, int64_t chunk, const Take& take, const Send& 
   return table.count ? send(table, blocks) : (int)FG_OK;
 }
 
-template <class T>
-GradientPlan<T> gradient_plan(const Update& call) {
-  const fg_optimizer& o = call.o;
-  const bool mean = call.phase.update && o.accumulation_steps > 1;
-  return {o.loss_scale == 0 ? 1 : 1 / (T)o.loss_scale, mean ? 1 / (T)o.accumulation_steps : 0};
-}
-
 // What is found out about all gradients, in the stream's memory.
 class Decision {
  public:
@@ -117,9 +112,8 @@ class Decision {
       if (int code = sum<float>(call, chunk, &first)) return code;
       if (int code = sum<double>(call, chunk, &first)) return code;
     }
-    return launch(op, call.stream, 1, kBlockLanes, 0, decide_update, call.o, call.phase.updates,
-                  call.phase.update, call.of_float64(), tensors, sums_, of_tensors_, divisors_,
-                  decision_, applied);
+    return launch(op, call.stream, 1, kBlockLanes, 0, decide_update, call.o, call.of_float64(),
+                  tensors, sums_, of_tensors_, divisors_, decision_, applied);
   }
 
   const OptimizerDecision* decision() const { return decision_; }
@@ -133,8 +127,8 @@ class Decision {
         [&](const TensorTable<T>& table, unsigned blocks) {
           const int64_t before = *first;
           *first += blocks;
-          return launch(op, call.stream, blocks, kBlockLanes, 0, sum_gradients<T>, table,
-                        gradient_plan<T>(call), call.clips_by_norm(), before, sums_, of_tensors_);
+          return launch(op, call.stream, blocks, kBlockLanes, 0, sum_gradients<T>, table, call.o,
+                        call.clips_by_norm(), before, sums_, of_tensors_);
         });
   }
 
@@ -149,13 +143,10 @@ template <class T>
 UpdatePlan<T> plan_of(const Update& call, const Decision& decision) {
   const fg_optimizer& o = call.o;
   UpdatePlan<T> plan = {};
-  plan.scalars = scalars<T>(o, call.phase.updates);
-  plan.gradients = gradient_plan<T>(call);
-  plan.update = call.phase.update, plan.overwrite = call.phase.overwrite;
-  plan.clip = call.phase.update ? o.clip : FG_CLIP_NOTHING;
-  plan.clip_at = (T)o.clip_at;
-  plan.weight_decay = cast<T>(o.weight_decay), plan.learning_rate = (T)o.learning_rate;
-  plan.average_momentum = call.phase.updates == 0 ? 0 : (T)o.ema_momentum;
+  plan.decided = call.decided();
+  if (!plan.decided) plan.call = call_numbers<T>(o);
+  plan.clip = o.clip, plan.clip_at = (T)o.clip_at;
+  plan.weight_decay = cast<T>(o.weight_decay);
   plan.decision = decision.decision(), plan.divisors = decision.divisors();
   return plan;
 }
@@ -192,8 +183,8 @@ int fg_cuda_optimizer_update(void* stream, const fg_optimizer* optimizer, int64_
   }
   const Update call = {stream, *optimizer, count, tensors};
   Decision decision(stream);
-  const bool advances = optimizer->rule == FG_NADAM && call.phase.update;
-  if (call.sums() || advances || applied) {
+  const bool advances = optimizer->rule == FG_NADAM && call.may_update();
+  if (call.sums() || advances || call.decided() || applied) {
     if (int code = decision.find(call, applied)) return code;
   }
   if (int code = update<float>(call, decision)) return code;

@@ -77,6 +77,12 @@ struct GradientPlan {
   }
 };
 
+template <class T>
+FG_MATH GradientPlan<T> gradient_plan(const fg_optimizer& o, const CallPhase& phase) {
+  const bool mean = phase.update && o.accumulation_steps > 1;
+  return {o.loss_scale == 0 ? 1 : 1 / (T)o.loss_scale, mean ? 1 / (T)o.accumulation_steps : 0};
+}
+
 // Of a block's gradients.
 struct GradientSums {
   double squares;
@@ -91,10 +97,11 @@ struct GradientSumsOfTensor {
 
 template <class T>
 __global__ void __launch_bounds__(kBlockLanes)
-    sum_gradients(const __grid_constant__ TensorTable<T> table, GradientPlan<T> plan,
-                  bool with_squares, int64_t first_sum, GradientSums* sums,
-                  GradientSumsOfTensor* of_tensors) {
+    sum_gradients(const __grid_constant__ TensorTable<T> table,
+                  const __grid_constant__ fg_optimizer o, bool with_squares, int64_t first_sum,
+                  GradientSums* sums, GradientSumsOfTensor* of_tensors) {
   const TensorArrays<T>& of = table.of_block();
+  const GradientPlan<T> plan = gradient_plan<T>(o, phase_of(read_on_device(o)));
   double squares = 0, not_finite = 0;
   for_chunk(table, of, [&](int64_t i, auto width) {
     constexpr int n = decltype(width)::value;
@@ -117,11 +124,35 @@ __global__ void __launch_bounds__(kBlockLanes)
   }
 }
 
-// What the update has to know of all gradients.
+// The numbers of a call, in a tensor's dtype.
+template <class T>
+struct CallNumbers {
+  OptimizerScalars<T> scalars;
+  GradientPlan<T> gradients;
+  T learning_rate, average_momentum;
+  bool update, overwrite;
+};
+template <class T>
+FG_MATH CallNumbers<T> call_numbers(const fg_optimizer& o) {
+  const CallPhase phase = phase_of(o);
+  return {scalars<T>(o, phase.updates),
+          gradient_plan<T>(o, phase),
+          (T)o.learning_rate,
+          phase.updates == 0 ? 0 : (T)o.ema_momentum,
+          phase.update,
+          phase.overwrite};
+}
+
+// What the update has to know of all gradients, and of what is on the device.
 struct OptimizerDecision {
   int apply;
   double clip_scale;  // of FG_CLIP_GLOBAL_NORM
   double u_product;   // of Nadam, after this step
+  CallNumbers<float> of_float32;
+  CallNumbers<double> of_float64;
+
+  __device__ void give(CallNumbers<float>* to) const { *to = of_float32; }
+  __device__ void give(CallNumbers<double>* to) const { *to = of_float64; }
 };
 
 // As the dtype would have it: what overflows there is inf.
@@ -162,36 +193,40 @@ __device__ double advance_u_product(const fg_optimizer& o, int64_t updates) {
 
 // One block. `widest`: whether a tensor is of float64. applied: or NULL.
 __global__ void __launch_bounds__(kBlockLanes)
-    decide_update(const __grid_constant__ fg_optimizer o, int64_t updates, bool update, bool widest,
-                  int tensors, const GradientSums* sums, const GradientSumsOfTensor* of_tensors,
+    decide_update(const __grid_constant__ fg_optimizer given, bool widest, int tensors,
+                  const GradientSums* sums, const GradientSumsOfTensor* of_tensors,
                   double* divisors, OptimizerDecision* decision, int* applied) {
-  const GradientSums mine = sum_tensors(o.clip_at, tensors, sums, of_tensors, divisors);
+  const GradientSums mine = sum_tensors(given.clip_at, tensors, sums, of_tensors, divisors);
   const double squares = sum_of_block(mine.squares), not_finite = sum_of_block(mine.not_finite);
   if (threadIdx.x != 0) return;
-  OptimizerDecision it = {o.loss_scale == 0 || not_finite == 0, 1, 1};
+  const fg_optimizer o = read_on_device(given);
+  const CallPhase phase = phase_of(o);
+  OptimizerDecision& it = *decision;
+  it.apply = o.loss_scale == 0 || not_finite == 0;
   if (o.clip == FG_CLIP_GLOBAL_NORM) {
     const double norm = sqrt(rounded(squares, widest));
     const double inverse = 1 / norm, limit = 1 / o.clip_at;
     it.clip_scale = o.clip_at * (inverse > limit ? limit : inverse) + (norm - norm);
   }
-  if (o.rule == FG_NADAM && it.apply && update) {
-    it.u_product = o.u_product_dtype == FG_FLOAT64 ? advance_u_product<double>(o, updates)
-                                                   : advance_u_product<float>(o, updates);
+  if (o.rule == FG_NADAM && it.apply && phase.update) {
+    it.u_product = o.u_product_dtype == FG_FLOAT64 ? advance_u_product<double>(o, phase.updates)
+                                                   : advance_u_product<float>(o, phase.updates);
   }
-  *decision = it;
+  if (o.device_iterations || o.device_learning_rate) {
+    it.of_float32 = call_numbers<float>(o);
+    if (widest) it.of_float64 = call_numbers<double>(o);
+  }
+  if (o.device_iterations) *o.device_iterations += it.apply;
   if (applied) *applied = it.apply;
 }
 
 // What one call does to every tensor.
 template <class T>
 struct UpdatePlan {
-  OptimizerScalars<T> scalars;
-  GradientPlan<T> gradients;
-  bool update, overwrite;
+  CallNumbers<T> call;  // if not `decided`: then the decision has them
+  bool decided;
   int clip;
-  T clip_at;
-  T weight_decay, learning_rate;
-  T average_momentum;
+  T clip_at, weight_decay;
   const OptimizerDecision* decision;  // or NULL, where nothing has to be known of all gradients
   const double* divisors;             // of FG_CLIP_NORM
 };
@@ -202,7 +237,7 @@ struct Clip {
   T at, factor;
 
   __device__ Clip(const UpdatePlan<T>& plan, const TensorArrays<T>& of)
-      : kind(plan.clip), at(plan.clip_at), factor(1) {
+      : kind(plan.call.update ? plan.clip : (int)FG_CLIP_NOTHING), at(plan.clip_at), factor(1) {
     if (kind == FG_CLIP_GLOBAL_NORM) factor = (T)plan.decision->clip_scale;
     if (kind == FG_CLIP_NORM && of.gradient) factor = at / (T)plan.divisors[of.number];
   }
@@ -224,8 +259,8 @@ __device__ __forceinline__ void step_pack(const UpdatePlan<T>& plan, const Tenso
 #pragma unroll
   for (int j = 0; j < n; ++j) {
     T of_element[3] = {slots[0][j], slots[1][j], slots[2][j]};
-    if (of.decays) w[j] = decayed(w[j], plan.weight_decay, plan.learning_rate);
-    Rule::step(plan.scalars, clip(g[j]), &w[j], of_element);
+    if (of.decays) w[j] = decayed(w[j], plan.weight_decay, plan.call.learning_rate);
+    Rule::step(plan.call.scalars, clip(g[j]), &w[j], of_element);
 #pragma unroll
     for (int k = 0; k < 3; ++k) slots[k][j] = of_element[k];
   }
@@ -240,9 +275,9 @@ template <int n, class T>
 __device__ __forceinline__ void accumulate_pack(const UpdatePlan<T>& plan,
                                                 const TensorArrays<T>& of, int64_t i,
                                                 const T (&g)[n]) {
-  if (!of.gradient && !plan.update) return;
+  if (!of.gradient && !plan.call.update) return;
   T sum[n] = {};
-  if (!plan.update) {
+  if (!plan.call.update) {
     load(of.accumulator + i, sum);
 #pragma unroll
     for (int j = 0; j < n; ++j) sum[j] += g[j];
@@ -257,8 +292,8 @@ __device__ __forceinline__ void average_pack(const UpdatePlan<T>& plan, const Te
   load(of.average + i, mean);
 #pragma unroll
   for (int j = 0; j < n; ++j) {
-    mean[j] = plan.average_momentum * mean[j] + (1 - plan.average_momentum) * w[j];
-    if (plan.overwrite) w[j] = mean[j];
+    mean[j] = plan.call.average_momentum * mean[j] + (1 - plan.call.average_momentum) * w[j];
+    if (plan.call.overwrite) w[j] = mean[j];
   }
   store(mean, of.average + i);
 }
@@ -267,19 +302,21 @@ template <class T, class Rule>
 __global__ void __launch_bounds__(kBlockLanes, kBlocksHeld)
     update_tensors(const __grid_constant__ TensorTable<T> table, UpdatePlan<T> plan) {
   if (plan.decision && !plan.decision->apply) return;
+  if (plan.decided) plan.decision->give(&plan.call);
   const TensorArrays<T>& of = table.of_block();
   const Clip<T> clip(plan, of);
-  if (Rule::is_nadam && plan.update) use_u_product(&plan.scalars, (T)plan.decision->u_product);
-  const bool steps = of.gradient && plan.update;
+  if (Rule::is_nadam && plan.call.update)
+    use_u_product(&plan.call.scalars, (T)plan.decision->u_product);
+  const bool steps = of.gradient && plan.call.update;
   for_chunk(table, of, [&](int64_t i, auto width) {
     constexpr int n = decltype(width)::value;
     T g[n] = {}, w[n] = {};
-    if (of.gradient) plan.gradients.load_gradient(of, i, g);
+    if (of.gradient) plan.call.gradients.load_gradient(of, i, g);
     if (steps || of.average) load(of.variable + i, w);
     if (steps) step_pack<Rule>(plan, of, clip, i, g, w);
     if (of.accumulator) accumulate_pack(plan, of, i, g);
     if (of.average) average_pack(plan, of, i, w);
-    if (steps || (of.average && plan.overwrite)) store(w, of.variable + i);
+    if (steps || (of.average && plan.call.overwrite)) store(w, of.variable + i);
   });
 }
 

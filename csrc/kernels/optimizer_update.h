@@ -39,6 +39,11 @@ typedef struct fg_optimizer {
   int64_t iterations;               // calls before this one
   void* u_product;                  // of Nadam: one number, updated in place
   fg_dtype u_product_dtype;
+  // For CUDA, NULL or what stands in the place of iterations and of learning_rate: numbers on the
+  // device. A step that applies counts up the iterations there.
+  int64_t* device_iterations;
+  const void* device_learning_rate;
+  fg_dtype device_learning_rate_dtype;
 } fg_optimizer;
 
 typedef struct fg_optimizer_tensor {

@@ -62,9 +62,9 @@ __device__ __forceinline__ double advanced_u_product(const fg_optimizer& o, int6
 template <class T>
 __device__ __forceinline__ void prepare_update(const Plan<T>& plan, int net, int64_t updates) {
   const DeviceNetwork<T>& of = plan.nets[net];
-  fg_optimizer o = of.optimizer;
+  fg_optimizer o = read_on_device(of.optimizer);
   if (of.rates) o.learning_rate = of.rates[updates];
-  updates += o.iterations;
+  updates = o.iterations + (o.device_iterations ? 0 : updates);
   OptimizerScalars<T> s = scalars<T>(o, updates);
   if (o.rule == FG_NADAM) {
     const bool wide = o.u_product_dtype == FG_FLOAT64;
@@ -179,6 +179,7 @@ __device__ __forceinline__ void report(const Plan<T>& plan, const Job& job, cons
   if (threadIdx.x > 0) return;
   double* const told = plan.telemetry + (at.step + job.first) * plan.telemetry_stride;
   if (plan.done) ++plan.done[job.net == kGenerator];
+  if (net.optimizer.device_iterations) ++*net.optimizer.device_iterations;
   if (job.net == kGenerator) {
     told[FG_GENERATOR_GRADIENT_NORM] = norm;
     return;

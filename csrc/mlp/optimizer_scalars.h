@@ -34,6 +34,17 @@ FG_MATH CallPhase phase_of(const fg_optimizer& o) {
           frequency > 0 && (updates + 1) % frequency == 0};
 }
 
+// On the device: the optimizer with the numbers that are there.
+FG_MATH fg_optimizer read_on_device(fg_optimizer o) {
+  if (o.device_iterations) o.iterations = *o.device_iterations;
+  if (o.device_learning_rate) {
+    o.learning_rate = o.device_learning_rate_dtype == FG_FLOAT64
+                          ? *static_cast<const double*>(o.device_learning_rate)
+                          : *static_cast<const float*>(o.device_learning_rate);
+  }
+  return o;
+}
+
 // What Keras casts to the tensor's dtype has been a float32 before; what it multiplies with has not.
 template <class T>
 FG_MATH T cast(double x) {
@@ -100,9 +111,15 @@ inline int check_optimizer(const char* op, const fg_optimizer& o) {
                 "%s: rule must be FG_SGD, FG_RMSPROP, FG_ADAM or FG_NADAM. Received: %d", op,
                 o.rule);
   }
-  const bool real = o.u_product_dtype == FG_FLOAT32 || o.u_product_dtype == FG_FLOAT64;
+  const auto is_real = [](fg_dtype x) { return x == FG_FLOAT32 || x == FG_FLOAT64; };
+  const bool real = is_real(o.u_product_dtype);
   if (o.rule == FG_NADAM && !(o.u_product && real)) {
     return fail(FG_INVALID_ARGUMENT, "%s: Nadam needs a u_product, float32 or float64", op);
+  }
+  if (o.device_learning_rate && !is_real(o.device_learning_rate_dtype)) {
+    return fail(FG_INVALID_ARGUMENT,
+                "%s: a learning rate on the device must be float32 or float64. Received: code %d",
+                op, (int)o.device_learning_rate_dtype);
   }
   return FG_OK;
 }

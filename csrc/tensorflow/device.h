@@ -1,6 +1,8 @@
 // Where an op runs: a kernel of this project has one C function for each, which take the CPU's
 // threads or the GPU's stream first and then the same.
 #pragma once
+#include <string.h>
+
 #include <vector>
 
 #include "cuda/memory.h"
@@ -10,9 +12,14 @@
 namespace fastgen {
 
 struct OnCpu {
+  static constexpr bool is_gpu = false;
   template <class Cpu, class Gpu, class... Args>
   static absl::Status run(OpKernelContext* ctx, Cpu cpu, Gpu, Args... args) {
     return to_status(cpu(IntraOpThreads(ctx), args...));
+  }
+  static absl::Status copy(OpKernelContext*, const Tensor& from, Tensor* to) {
+    memcpy(to->data(), from.data(), from.TotalBytes());
+    return absl::OkStatus();
   }
 };
 
@@ -43,11 +50,20 @@ class LentMemory {
 };
 
 struct OnGpu {
+  static constexpr bool is_gpu = true;
   template <class Cpu, class Gpu, class... Args>
   static absl::Status run(OpKernelContext* ctx, Cpu, Gpu gpu, Args... args) {
     const LentMemory lent(ctx);
     auto* const stream = ctx->op_device_context()->stream();
     return to_status(gpu(stream->platform_specific_handle().stream, args...));
+  }
+  // In the order of the stream: nothing waits for it.
+  static absl::Status copy(OpKernelContext* ctx, const Tensor& from, Tensor* to) {
+    const size_t bytes = from.TotalBytes();
+    if (bytes == 0) return absl::OkStatus();
+    stream_executor::DeviceAddressBase target(to->data(), bytes);
+    const stream_executor::DeviceAddressBase source(from.data(), bytes);
+    return ctx->op_device_context()->stream()->Memcpy(&target, source, bytes);
   }
 };
 #endif
@@ -80,5 +96,16 @@ struct OnGpu {
 #else
 #define FASTGEN_REGISTER(OP, KERNEL, MORE) \
   FASTGEN_REGISTER_AT(tensorflow::DEVICE_CPU, ::fastgen::OnCpu, OP, KERNEL, MORE)
+#endif
+// Likewise an op whose tensors may be of several dtypes: KERNEL<where>.
+#define FASTGEN_REGISTER_OP_AT(DEVICE, WHERE, OP, KERNEL, MORE) \
+  REGISTER_KERNEL_BUILDER(Name(OP).Device(DEVICE) MORE, ::fastgen::Traced<KERNEL<WHERE>>)
+#ifdef FASTGEN_CUDA
+#define FASTGEN_REGISTER_OP(OP, KERNEL, MORE)                                         \
+  FASTGEN_REGISTER_OP_AT(tensorflow::DEVICE_CPU, ::fastgen::OnCpu, OP, KERNEL, MORE); \
+  FASTGEN_REGISTER_OP_AT(tensorflow::DEVICE_GPU, ::fastgen::OnGpu, OP, KERNEL, MORE)
+#else
+#define FASTGEN_REGISTER_OP(OP, KERNEL, MORE) \
+  FASTGEN_REGISTER_OP_AT(tensorflow::DEVICE_CPU, ::fastgen::OnCpu, OP, KERNEL, MORE)
 #endif
 #define FASTGEN_K(T) .TypeConstraint<typename ::fastgen::Dtype<T>::K>("K")

@@ -1,13 +1,11 @@
 // Resource variables that an op updates in place.
 #pragma once
-#include <string.h>
-
 #include <algorithm>
 #include <vector>
 
 #include "tensorflow/core/framework/resource_mgr.h"
 #include "tensorflow/core/framework/resource_var.h"
-#include "tensorflow/glue.h"
+#include "tensorflow/device.h"
 
 namespace fastgen {
 
@@ -55,14 +53,16 @@ class LockedVariables {
   int size() const { return vars_.size(); }
   const Tensor& at(int i) const { return *vars_[i]->tensor(); }
 
-  // The values stay; their memory becomes this variable's alone.
+  // The values stay; their memory becomes this variable's alone. As TensorFlow's own ops, this holds
+  // the locks until a GPU's work is in the order of its stream, not until it is done.
+  template <class Device = OnCpu>
   absl::Status own_all(OpKernelContext* ctx) {
     for (auto& var : vars_) {
       Tensor* const tensor = var->tensor();
       if (!var->copy_on_read_mode.load() && tensor->RefCountIsOne()) continue;
       Tensor copy;
       TF_RETURN_IF_ERROR(ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
-      memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
+      TF_RETURN_IF_ERROR(Device::copy(ctx, *tensor, &copy));
       *tensor = copy;
     }
     return absl::OkStatus();

@@ -44,11 +44,12 @@ REGISTER_OP("FastgenOptimizerUpdate")
         "the first kind, all of the second..., one a gradient, for places slot_places of "
         "fg_optimizer_tensor. averages, accumulators: none, or one a variable. numbers: momentum "
         "or beta_1, rho or beta_2, epsilon, weight decay, where to clip, loss scale, momentum of "
-        "averages. See csrc/kernels/optimizer_update.h");
+        "averages; on a GPU the host has them, and nothing else. See "
+        "csrc/kernels/optimizer_update.h");
 
-class OptimizerUpdateOp : public tensorflow::OpKernel {
+class OptimizerUpdateBase : public tensorflow::OpKernel {
  public:
-  explicit OptimizerUpdateOp(tensorflow::OpKernelConstruction* ctx) : OpKernel(ctx) {
+  explicit OptimizerUpdateBase(tensorflow::OpKernelConstruction* ctx) : OpKernel(ctx) {
     std::string rule, clip;
     bool variation;
     OP_REQUIRES_OK(ctx, ctx->GetAttr("rule", &rule));
@@ -68,24 +69,7 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
     }
   }
 
-  void Compute(OpKernelContext* ctx) override {
-    Lists in;
-    OP_REQUIRES_OK(ctx, in.read(ctx));
-    OP_REQUIRES_OK(ctx, check_counts(in));
-    LockedVariables variables("optimizer_update");
-    OP_REQUIRES_OK(ctx, in.look_up(ctx, &variables));
-    OP_REQUIRES_OK(ctx, variables.lock());
-    OP_REQUIRES_OK(ctx, check(in, variables));
-    OP_REQUIRES_OK(ctx, variables.own_all(ctx));
-    const std::vector<fg_optimizer_tensor> tensors = pointers(in, variables);
-    const fg_optimizer optimizer = numbers(in, variables);
-    int applied;
-    OP_REQUIRES_OK(ctx, to_status(fg_optimizer_update(IntraOpThreads(ctx), &optimizer,
-                                                      tensors.size(), tensors.data(), &applied)));
-    *(int64_t*)variables.at(0).data() += applied;
-  }
-
- private:
+ protected:
   // The inputs, and where their variables stand among all: the iterations come first.
   struct Lists {
     OpInputList variables, slots, averages, accumulators, u_products, gradients;
@@ -163,23 +147,6 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
     return absl::OkStatus();
   }
 
-  static bool is_real(DataType dtype) {
-    return dtype == tensorflow::DT_FLOAT || dtype == tensorflow::DT_DOUBLE;
-  }
-
-  static absl::Status same(const char* name, int i, const Tensor& x, const LockedVariables& all,
-                           int variable) {
-    const Tensor& v = all.at(1 + variable);
-    if (is_real(v.dtype()) && x.dtype() == v.dtype() && x.shape() == v.shape()) {
-      return absl::OkStatus();
-    }
-    return absl::InvalidArgumentError(absl::StrCat(
-        "optimizer_update: ", name, " ", i, " must have the shape and the dtype of its variable, ",
-        v.shape().DebugString(), " of float32 or float64. Received: ", x.shape().DebugString(),
-        " of ", tensorflow::DataTypeString(x.dtype()), ", variable of ",
-        tensorflow::DataTypeString(v.dtype())));
-  }
-
   std::vector<fg_optimizer_tensor> pointers(const Lists& in, const LockedVariables& all) const {
     const int n = in.variables.size(), m = in.gradients.size();
     std::vector<fg_optimizer_tensor> tensors(n);
@@ -201,11 +168,19 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
     return tensors;
   }
 
-  fg_optimizer numbers(const Lists& in, const LockedVariables& all) const {
+  fg_optimizer numbers(const Lists& in, const LockedVariables& all, bool on_gpu) const {
     fg_optimizer o = optimizer_;
     const double* const x = in.numbers.flat<double>().data();
     const bool wide = in.learning_rate.dtype() == tensorflow::DT_DOUBLE;
-    o.learning_rate = wide ? in.learning_rate.flat<double>()(0) : in.learning_rate.flat<float>()(0);
+    if (on_gpu) {
+      o.device_iterations = (int64_t*)all.at(0).data();
+      o.device_learning_rate = in.learning_rate.data();
+      o.device_learning_rate_dtype = code_of(in.learning_rate.dtype());
+    } else {
+      o.iterations = all.at(0).flat<int64_t>()(0);
+      o.learning_rate =
+          wide ? in.learning_rate.flat<double>()(0) : in.learning_rate.flat<float>()(0);
+    }
     o.momentum = x[0];
     o.rho = x[1];
     o.epsilon = x[2];
@@ -213,7 +188,6 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
     o.clip_at = x[4];
     o.loss_scale = x[5];
     o.ema_momentum = x[6];
-    o.iterations = all.at(0).flat<int64_t>()(0);
     if (in.u_products.size()) {
       o.u_product = all.at(in.first_u_product).data();
       o.u_product_dtype = code_of(all.at(in.first_u_product).dtype());
@@ -221,12 +195,51 @@ class OptimizerUpdateOp : public tensorflow::OpKernel {
     return o;
   }
 
+ private:
+  static bool is_real(DataType dtype) {
+    return dtype == tensorflow::DT_FLOAT || dtype == tensorflow::DT_DOUBLE;
+  }
+
+  static absl::Status same(const char* name, int i, const Tensor& x, const LockedVariables& all,
+                           int variable) {
+    const Tensor& v = all.at(1 + variable);
+    if (is_real(v.dtype()) && x.dtype() == v.dtype() && x.shape() == v.shape()) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "optimizer_update: ", name, " ", i, " must have the shape and the dtype of its variable, ",
+        v.shape().DebugString(), " of float32 or float64. Received: ", x.shape().DebugString(),
+        " of ", tensorflow::DataTypeString(x.dtype()), ", variable of ",
+        tensorflow::DataTypeString(v.dtype())));
+  }
+
   fg_optimizer optimizer_ = {};
   std::vector<int> slot_places_;
   std::vector<bool> decayed_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("FastgenOptimizerUpdate").Device(tensorflow::DEVICE_CPU),
-                        Traced<OptimizerUpdateOp>);
+template <class Device>
+class OptimizerUpdateOp : public OptimizerUpdateBase {
+ public:
+  using OptimizerUpdateBase::OptimizerUpdateBase;
+  void Compute(OpKernelContext* ctx) override {
+    Lists in;
+    OP_REQUIRES_OK(ctx, in.read(ctx));
+    OP_REQUIRES_OK(ctx, check_counts(in));
+    LockedVariables variables("optimizer_update");
+    OP_REQUIRES_OK(ctx, in.look_up(ctx, &variables));
+    OP_REQUIRES_OK(ctx, variables.lock());
+    OP_REQUIRES_OK(ctx, check(in, variables));
+    OP_REQUIRES_OK(ctx, variables.own_all<Device>(ctx));
+    const std::vector<fg_optimizer_tensor> tensors = pointers(in, variables);
+    const fg_optimizer optimizer = numbers(in, variables, Device::is_gpu);
+    int applied = 0;
+    OP_REQUIRES_OK(ctx, Device::run(ctx, FASTGEN_BOTH(optimizer_update), &optimizer, tensors.size(),
+                                    tensors.data(), Device::is_gpu ? nullptr : &applied));
+    if (!Device::is_gpu) *(int64_t*)variables.at(0).data() += applied;
+  }
+};
+
+FASTGEN_REGISTER_OP("FastgenOptimizerUpdate", OptimizerUpdateOp, .HostMemory("numbers"));
 
 }  // namespace fastgen

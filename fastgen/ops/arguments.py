@@ -201,6 +201,15 @@ def seed(op, value):
     return tensor
 
 
+def for_host(values):
+    """float64 numbers that the host must know before a kernel starts.
+
+    They are on the CPU, so that an op on a GPU waits for no copy of them.
+    """
+    with tf.device("/CPU:0"):
+        return tf.constant(values, tf.float64)
+
+
 def assert_same_shape(op, one, other, names=("mean", "log_var")):
     """`one` for the composite, which fails where the kernel fails and never broadcasts."""
     known = one.shape.is_fully_defined() and other.shape.is_fully_defined()

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from fastgen import dispatch
+from fastgen.ops.arguments import for_host
 
 
 def optimizer_update(
@@ -45,7 +46,8 @@ def optimizer_update(
 
     Args:
         rule: `"sgd"`, `"rmsprop"`, `"adam"` or `"nadam"`.
-        iterations: int64 `tf.Variable`, the number of calls before; 1 is added.
+        iterations: int64 `tf.Variable`, the number of calls before; 1 is added. All variables are
+            on one device; on a GPU nothing waits for the step.
         variables: list of float32 and float64 `tf.Variable`s, those with a gradient first.
         gradients: list of tensors with the shapes and dtypes of the first variables.
         slots: list of lists, one a kind, of a `tf.Variable` for every gradient.
@@ -68,13 +70,17 @@ def optimizer_update(
         u_product: scalar `tf.Variable` of Nadam.
 
     Returns:
-        Whether the step was taken by the kernel. If not, nothing was done.
+        Whether the step was taken by the kernel. If not, nothing was done: there is none, or the
+        variables are on several devices.
 
     Raises:
         ValueError: if a gradient has another shape than its variable.
     """
+    state = [*variables, *(v for kind in slots for v in kind), *averages, *accumulators]
+    several = len({v.device for v in (iterations, *state)}) > 1
     for dtype in {v.dtype for v in variables}:
-        op = dispatch.fused_op("optimizer_update", dtype)
+        obstacle = "variables are on several devices" if several else None
+        op = dispatch.fused_op("optimizer_update", dtype, obstacle=obstacle)
         if op is None:
             return False
     for v, gradient in zip(variables, gradients, strict=False):
@@ -96,7 +102,7 @@ def optimizer_update(
         u_products=_handles([] if u_product is None else [u_product]),
         gradients=gradients,
         learning_rate=rate,
-        numbers=tf.constant([float(x) for x in numbers], tf.float64),
+        numbers=for_host([float(x) for x in numbers]),
         rule=rule,
         variation=variation,
         slot_places=list(slot_places),

@@ -32,6 +32,8 @@ class Optimizer(ctypes.Structure):
         ),
         ("u_product", ctypes.c_void_p),
         ("u_product_dtype", ctypes.c_int),
+        *((name, ctypes.c_void_p) for name in ("device_iterations", "device_learning_rate")),
+        ("device_learning_rate_dtype", ctypes.c_int),
     )
 
 
@@ -50,11 +52,17 @@ class Tensor(ctypes.Structure):
 def optimizer_of(options, pointer):
     """The struct of an optimizer's options; `pointer(array)` is where an array lies."""
     options = {"accumulation_steps": 1, **options}
-    u_product = options.pop("u_product", None)
+    arrays = {
+        name: options.pop(name)
+        for name in ("u_product", "device_iterations", "device_learning_rate")
+        if name in options
+    }
     rule, clip = RULES.get(options.pop("rule"), -1), CLIPS[options.pop("clip", "nothing")]
     it = Optimizer(rule=rule, clip=clip, **options)
-    if u_product is not None:
-        it.u_product, it.u_product_dtype = pointer(u_product), DTYPES[u_product.dtype.name]
+    for name, array in arrays.items():
+        setattr(it, name, pointer(array))
+        if name != "device_iterations":
+            setattr(it, f"{name}_dtype", DTYPES.get(array.dtype.name, 9))
     return it
 
 
@@ -79,7 +87,8 @@ def step(library, memory, options, tensors, applied):
     Args:
         library: the `ctypes.CDLL`.
         memory: see `tests.cuda.memory`.
-        options: of fg_optimizer by name; rule and clip are words, u_product an array.
+        options: of fg_optimizer by name; rule and clip are words; u_product and what is on
+            the device are arrays.
         tensors: dicts: variable, gradient, slots, average, accumulator, decays.
         applied: an array of one int32, or None.
     """

@@ -20,6 +20,7 @@ class CudaModel(Model):
     def __init__(self, cuda, rule, options, dtype, shapes=SHAPES, place=lambda x: x):
         super().__init__(rule, options, dtype, shapes)
         self.cuda, self.place = cuda, place
+        self.on_device = None  # the dtype of a learning rate that is there
         self.variables = [place(x) for x in self.variables]
 
     def tensors(self):
@@ -40,12 +41,18 @@ class CudaModel(Model):
         lists = ("averages", "accumulators")
         options = {name: x for name, x in self.options.items() if name not in lists}
         options |= {"iterations": self.iterations, "learning_rate": LEARNING_RATE}
+        if self.on_device:  # the others must not be looked at
+            options |= {"iterations": -(10**6), "learning_rate": np.nan}
+            options["device_iterations"] = np.array([self.iterations])
+            options["device_learning_rate"] = np.array([LEARNING_RATE], self.on_device)
         applied = np.full(1, -7, np.int32) if flag else None
         given = {"rule": self.name, **options}, list(self.tensors()), applied
         after, tensors, applied = self.cuda.run(step, *given)
         self.take(after, tensors)
         done = int(applied[0]) if flag else 1
         self.iterations += done
+        if self.on_device:
+            self.iterations = int(after["device_iterations"][0])
         return done
 
     def take(self, options, tensors):
@@ -73,6 +80,33 @@ def assert_steps(model, steps, **given):
 def test_matches_reference(cuda, rule, option, dtype):
     """Four steps, each from where the kernel stands: later ones have a state."""
     assert_steps(CudaModel(cuda, rule, OPTIONS[option], dtype, [(1,), (63,), (33, 40)]), 4)
+
+
+@rules
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("rate", ["float32", "float64"])
+def test_iterations_and_learning_rate_on_the_device(cuda, rule, option, rate):
+    """As if the host knew them: whether a call accumulates, overwrites, clips, is decided there."""
+    here = CudaModel(cuda, rule, OPTIONS[option], "float32", [(1,), (63,), (33, 40)])
+    there = CudaModel(cuda, rule, OPTIONS[option], "float32", [(1,), (63,), (33, 40)])
+    there.on_device = rate
+    for steps in range(1, 5):
+        assert here.update() == there.update(flag=steps % 2 == 0) == 1
+        assert here.iterations == there.iterations == steps
+        for a, b in zip(there.arrays(), here.arrays(), strict=True):
+            assert_same_bits(a, b) if rate == "float64" else assert_close(a, b, "float32")
+
+
+def test_iterations_on_the_device_alone(cuda):
+    model = CudaModel(cuda, "adam", {}, "float64", [(70,)])
+    options = {"rule": "adam", "momentum": 0.9, "rho": 0.99, "epsilon": 1e-3}
+    given = {**options, "learning_rate": 0.25, "device_iterations": np.array([6])}
+    first = list(model.tensors())[:1]
+    after, (ours,), _ = cuda.run(step, given, first, None)
+    assert after["device_iterations"] == 7
+    given = {**options, "iterations": 6, "learning_rate": 0.25}
+    _, (expected,), _ = cuda.run(step, given, first, None)
+    assert_same_bits(ours["variable"], expected["variable"])
 
 
 @rules
@@ -151,14 +185,16 @@ def test_the_same_bits_again(cuda, option):
 @pytest.mark.parametrize("rule", ["adam", "nadam"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, -1])
-def test_a_gradient_that_is_not_finite_under_a_loss_scale(cuda, rule, bad, place):
+@pytest.mark.parametrize("on_device", [None, "float32"])
+def test_a_gradient_that_is_not_finite_under_a_loss_scale(cuda, rule, bad, place, on_device):
     model = CudaModel(cuda, rule, OPTIONS["all"], "float32", [(7,), (5001,)])
+    model.on_device = on_device
     model.update(), model.update()
     before = [x.copy() for x in model.arrays()]
     gradients = model.gradients()
     gradients[1][place] = bad
     model.gradients = lambda: gradients
-    assert model.update() == 0
+    assert model.update() == 0 and model.iterations == 2
     for a, b in zip(model.arrays(), before, strict=True):
         assert_same_bits(a, b)
 
@@ -229,6 +265,11 @@ def test_weight_decay_of_some(cuda):
         ({"rule": "adam"}, {"variable": np.ones(4, "float16")}, "tensor 0 must be float32"),
         ({"rule": "adam"}, {"slots": [np.ones(4, "float32")]}, "tensor 0 has no slot 1"),
         ({"rule": "sgd", "accumulation_steps": 2}, {}, "tensor 0 has no accumulator"),
+        (
+            {"rule": "sgd", "device_learning_rate": np.ones(1, "float16")},
+            {},
+            "a learning rate on the device must be float32",
+        ),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )

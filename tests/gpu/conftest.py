@@ -4,6 +4,7 @@
 either they are skipped.
 """
 
+import contextlib
 import ctypes
 import os
 
@@ -57,9 +58,8 @@ def fused(monkeypatch):
     monkeypatch.setenv("FASTGEN_BACKEND", "fused")
 
 
-@pytest.fixture
-def unguarded(gpu):
-    """Lets TensorFlow's own kernels touch the tests' device: see tests/cuda/plugin/device.cc."""
+@contextlib.contextmanager
+def _unguarded():
     if not ON_CPU:
         yield
         return
@@ -67,5 +67,20 @@ def unguarded(gpu):
 
     core = native.core_library()
     core.on_cpu_guard(0)
-    yield
-    core.on_cpu_guard(1)
+    try:
+        yield
+    finally:
+        core.on_cpu_guard(1)
+
+
+@pytest.fixture
+def unguarded(gpu):
+    """Lets TensorFlow's own kernels touch the tests' device: see tests/cuda/plugin/device.cc."""
+    with _unguarded():
+        yield
+
+
+@pytest.fixture
+def open_memory(gpu):
+    """A context that does so for a part of a test."""
+    return _unguarded
