@@ -56,9 +56,9 @@ KERNELS = {
     "gaussian_noise": Kernel(),
     "dropout": Kernel(),
     "sigmoid_cross_entropy": Kernel(devices=BOTH, custom_call=BOTH),
-    "discriminator_update": Kernel(("float32", "float64"), differentiable=False),
+    "discriminator_update": Kernel(("float32", "float64"), BOTH, differentiable=False),
     "autoencoder_step": Kernel(("float32", "float64"), differentiable=False),
-    "gan_step": Kernel(("float32", "float64"), differentiable=False),
+    "gan_step": Kernel(("float32", "float64"), BOTH, differentiable=False),
 }
 
 

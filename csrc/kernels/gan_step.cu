@@ -24,7 +24,7 @@ class GanProgram {
         program_(kOp, stream, precision) {}
 
   int run(const fg_player& g, const fg_player& d, double* telemetry, int64_t* done) {
-    if (int code = clear(kOp, stream_, done, 2)) return code;
+    if (int code = done ? clear(kOp, stream_, done, 2) : (int)FG_OK) return code;
     if (int code = clear(kOp, stream_, telemetry, feed_.steps * FG_GAN_TELEMETRY)) return code;
     if (feed_.steps == 0) return FG_OK;
     const int64_t rows = first_ + batch_;

@@ -45,11 +45,11 @@ FG_API int fg_gan_step(const fg_threads* threads, const fg_player* generator,
 // feed, networks and optimizers point to is on the device, rates, rows, seeds, telemetry and done
 // included; the structs themselves and the layers are on the host, read before the call returns. The
 // call does not wait for the stream, and a stream that is captured may be given: a replay starts from
-// the optimizers' iterations at the call, or where the device has counted to. So it is no error here if a loss is not finite: from that
-// phase on nothing is written but the loss itself, where telemetry has it, and done tells how far it
-// came; with d and g updates made, d == (g + 1) n_critic says that it was the generator's, less that it
-// was the discriminator's, if g is less than steps. An image's row that is not in [0, count) is read as
-// NaN, and so ends as such a loss.
+// the optimizers' iterations at the call, or from those on the device. A loss that is not finite is no
+// error here: from that phase on nothing is written but the loss itself, where telemetry has it, and
+// done, which may be NULL, tells how far it came: with d and g updates made, g below steps, the loss was
+// the generator's if d == (g + 1) n_critic, else the discriminator's. An image's row that is not in
+// [0, count) is read as NaN, and so ends as such a loss.
 // FASTGEN_CUDA_GAN=persistent (the default) runs all steps in one cooperative launch, a barrier of all
 // blocks between phases; =graph, and a GPU without such launches, a launch for each phase, several
 // steps by a CUDA graph. Bits are the same.

@@ -82,6 +82,7 @@ py::dict step(const py::sequence& layers, const py::dict& optimizer, py::object 
   if (!own && targets.shape()[0] != images.shape()[0]) {
     check_shape(kOp, targets, {images.shape()[0], network.units()}, "a row for each image");
   }
+  check_in_numpy(kOp, player.arrays({&images, &targets}));
   const auto rows =
       numbers<int64_t>(kOp, "rows", rows_, "iu", {-1, -1}, "integers of shape [steps, batch]");
   const py::ssize_t steps = rows.shape(0);
@@ -99,7 +100,8 @@ py::dict step(const py::sequence& layers, const py::dict& optimizer, py::object 
   const fg_autoencoder_feed feed = {
       steps,        rows.shape(1),   images_of(images),    of_targets,       rows.data(),
       seeds.data(), loss_code(loss), reconstruction_scale, kl_scales.data(), rates.data()};
-  const Integers of_corruption = network.corruption_seeds("corruption", corruption_, steps);
+  const Integers of_corruption =
+      network.corruption_seeds("corruption", corruption_, steps, Place(kOp, {&images}));
   const fg_player of = player.of(of_corruption);
   std::vector<double> telemetry(steps * FG_STEP_TELEMETRY);
   py::array_t<double> activity({steps, network.penalties()});

@@ -33,38 +33,24 @@ Args:
         the network's dtype, the real ones first.
     corruption: None, or integers of shape [1, layers that corrupt, 2]: seeds, as for mlp_forward of
         all rows, the real ones first.
+    precision: as for mlp_forward. All arrays are NumPy's or, on one GPU, those that are updated CuPy's;
+        there a network has at most 12 layers, and no averages nor accumulated gradients.
 
 Returns:
     Dict of loss, real_accuracy and fake_accuracy (shares of rows on the right side of 1/2),
     real_probability and fake_probability (means of sigmoid(d(x))), and gradient_norm (global,
-    before any clipping).
+    before any clipping). On a GPU arrays of one number there, for nothing waits for it: a loss that is
+    not finite is no error, but nothing was updated, and the other numbers are 0.
 
 Raises:
-    ValueError: shapes, dtypes or options do not fit; the loss is not finite: nothing was updated.
+    ValueError: shapes, dtypes, devices or options do not fit; the loss is not finite: nothing was
+        updated.
+    NotImplementedError: arrays on a GPU, and fastgen was built without nvcc.
 
 Source: Goodfellow et al., Generative adversarial nets, NeurIPS 2014.
 )";
 
-py::dict update(const py::sequence& layers, const py::dict& optimizer, py::object real_,
-                py::object fake_, py::object targets_, py::object corruption_) {
-  Player player(kOp, layers, optimizer);
-  const Network& network = player.network;
-  const Array real = network.rows("real", real_, network.inputs(), true);
-  const Array fake = network.rows("fake", fake_, network.inputs(), true);
-  const bool given = !targets_.is_none();
-  const Array targets = given ? input(kOp, "targets", targets_) : fake;
-  if (given) {
-    check_shape(kOp, targets, {real.shape()[0] + fake.shape()[0]}, "a number for each row");
-    check_dtype(kOp, targets, network.dtype(), "the dtype of the network");
-  }
-  const Integers seeds = network.corruption_seeds("corruption", corruption_, 1);
-  const fg_player of = player.of(seeds);
-  const fg_images of_real = images_of(real), of_fake = images_of(fake);
-  double telemetry[FG_DISCRIMINATOR_TELEMETRY];
-  run([&] {
-    return fg_discriminator_update(fg_pool(), &of, &of_real, &of_fake,
-                                   given ? targets.data() : nullptr, telemetry);
-  });
+py::dict dict_of(const double* telemetry) {
   py::dict told;
   for (int i = 0; i < FG_DISCRIMINATOR_TELEMETRY; ++i) {
     told[kDiscriminatorTelemetry[i]] = telemetry[i];
@@ -72,11 +58,50 @@ py::dict update(const py::sequence& layers, const py::dict& optimizer, py::objec
   return told;
 }
 
+// Numbers that stay on the GPU.
+py::dict dict_of(const Array& telemetry) {
+  py::dict told;
+  for (int i = 0; i < FG_DISCRIMINATOR_TELEMETRY; ++i) {
+    told[kDiscriminatorTelemetry[i]] = telemetry.gpu_array[py::int_(i)];
+  }
+  return told;
+}
+
+py::dict update(const py::sequence& layers, const py::dict& optimizer, py::object real_,
+                py::object fake_, py::object targets_, py::object corruption_,
+                const std::string& precision) {
+  Player player(kOp, layers, optimizer);
+  const Network& network = player.network;
+  const Array real = network.rows("real", real_, network.inputs(), true);
+  const Array fake = network.rows("fake", fake_, network.inputs(), true);
+  const bool given = !targets_.is_none();
+  const Array targets = given ? input_anywhere(kOp, "targets", targets_) : fake;
+  if (given) {
+    check_shape(kOp, targets, {real.shape()[0] + fake.shape()[0]}, "a number for each row");
+    check_dtype(kOp, targets, network.dtype(), "the dtype of the network");
+  }
+  const fg_cuda_precision how = precision_code(kOp, precision);
+  const Place place(kOp, player.arrays({&real, &fake, &targets}));
+  const Integers seeds = network.corruption_seeds("corruption", corruption_, 1, place);
+  const fg_player of = player.of(seeds);
+  const fg_images of_real = images_of(real), of_fake = images_of(fake);
+  double telemetry[FG_DISCRIMINATOR_TELEMETRY];
+  Array there = {};
+  if (place.on_gpu()) {
+    there = new_on_gpu(kOp, "telemetry", py::dtype::of<double>(), {FG_DISCRIMINATOR_TELEMETRY});
+  }
+  run_networks(place, how, FASTGEN_BOTH(discriminator_update), &of, &of_real, &of_fake,
+               given ? targets.data() : nullptr,
+               place.on_gpu() ? static_cast<double*>(there.mutable_data()) : telemetry);
+  return place.on_gpu() ? dict_of(there) : dict_of(telemetry);
+}
+
 }  // namespace
 
 void bind(py::module_& m) {
   m.def(kOp, update, py::arg("layers"), py::arg("optimizer"), py::arg("real"), py::arg("fake"),
-        py::arg("targets") = py::none(), py::arg("corruption") = py::none(), kDoc);
+        py::arg("targets") = py::none(), py::arg("corruption") = py::none(), py::kw_only(),
+        py::arg("precision") = "float32", kDoc);
 }
 
 }  // namespace fastgen::python::discriminator_update

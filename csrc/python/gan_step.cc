@@ -46,26 +46,35 @@ Args:
         discriminator's updates, too.
     done: None, or an array of two int64 to write to, also on failure, how many updates of the
         discriminator and of the generator were made.
+    precision: as for mlp_forward. All arrays are NumPy's or, on one GPU, those that are updated CuPy's;
+        integers and learning rates may be NumPy's all the same, and are copied there. There a network
+        has at most 12 layers, and no averages nor accumulated gradients.
 
 Returns:
     Dict of arrays of shape [steps]: discriminator_ with every name of discriminator_update's, means
     over n_critic; generator_loss; generator_gradient_norm; pairwise_distance, the root of the mean
-    of the squared distance of two rows that were generated for the discriminator's last update.
+    of the squared distance of two rows that were generated for the discriminator's last update. On a
+    GPU arrays there, for nothing waits for it: a loss that is not finite is no error, nor is a row
+    that is out of range, which is read as NaN. Nothing is updated from then on, what is told is 0 but
+    for that loss, and `done`, an array there, tells how far it came.
 
 Raises:
-    ValueError: shapes, dtypes, rows or options do not fit; a loss is not finite: its phase updated
-        nothing, what came before stands.
+    ValueError: shapes, dtypes, devices, rows or options do not fit; a loss is not finite: its phase
+        updated nothing, what came before stands.
+    NotImplementedError: arrays on a GPU, and fastgen was built without nvcc.
 
 Source: Goodfellow et al., Generative adversarial nets, NeurIPS 2014.
 )";
 
 void put_done(py::handle to, const int64_t done[2]) {
-  if (to.is_none()) return;
+  if (to.is_none() || is_on_gpu(to)) return;
   Array out = output(kOp, "done", to, py::dtype::of<int64_t>(), {2});
   std::copy(done, done + 2, static_cast<int64_t*>(out.mutable_data()));
 }
 
-py::dict dict_of(const std::vector<double>& telemetry) {
+// of(i): column i of the telemetry.
+template <class Of>
+py::dict dict_of(const Of& of) {
   std::vector<std::string> names;
   for (const char* name : kDiscriminatorTelemetry) {
     names.push_back(std::string("discriminator_") + name);
@@ -74,10 +83,67 @@ py::dict dict_of(const std::vector<double>& telemetry) {
     names.push_back(name);
   }
   py::dict told;
-  for (size_t i = 0; i < names.size(); ++i) {
-    told[names[i].c_str()] = column(telemetry, i, FG_GAN_TELEMETRY);
-  }
+  for (size_t i = 0; i < names.size(); ++i) told[names[i].c_str()] = of(i);
   return told;
+}
+
+// The steps as the kernels take them, with arrays where the kernels read them.
+struct Feed {
+  Array images, rows, seeds, targets, d_rates, g_rates;
+  bool corrupts_fakes;
+
+  int64_t steps() const { return rows.shape()[0]; }
+  int64_t n_critic() const { return rows.shape()[1]; }
+  fg_gan_feed of(bool with_targets) const {
+    return {steps(),
+            n_critic(),
+            rows.shape()[2],
+            images_of(images),
+            static_cast<const int64_t*>(rows.data()),
+            static_cast<const int64_t*>(seeds.data()),
+            with_targets ? targets.data() : nullptr,
+            static_cast<const double*>(d_rates.data()),
+            static_cast<const double*>(g_rates.data()),
+            corrupts_fakes};
+  }
+};
+
+// Learning rates where the kernels read them; for None the optimizer's.
+Array rates_at(const Place& place, const char* name, py::handle value, double otherwise,
+               const Shape& shape, const char* as) {
+  if (!value.is_none()) return numbers_at<double>(place, kOp, name, value, "fiu", shape, as);
+  const auto all = numbers_or(kOp, name, value, otherwise, shape, as);
+  return at_place(kOp, name, py::array_t<double>(all.size(), all.data()), place);
+}
+
+// On the CPU: an error once done has what was made before it.
+py::dict run_on_cpu(const fg_player& g, const fg_player& d, const fg_gan_feed& feed,
+                    py::handle done_) {
+  std::vector<double> telemetry(feed.steps * FG_GAN_TELEMETRY);
+  int64_t done[2];
+  int code;
+  {
+    py::gil_scoped_release release;
+    code = fg_gan_step(fg_pool(), &g, &d, &feed, telemetry.data(), done);
+  }
+  put_done(done_, done);
+  if (code != FG_OK) raise(code);
+  return dict_of([&](size_t i) { return column(telemetry, i, FG_GAN_TELEMETRY); });
+}
+
+py::dict run_on_gpu(const Place& place, fg_cuda_precision how, const fg_player& g,
+                    const fg_player& d, const fg_gan_feed& feed, py::handle done_) {
+  Array telemetry =
+      new_on_gpu(kOp, "telemetry", py::dtype::of<double>(), {feed.steps, FG_GAN_TELEMETRY});
+  Array done = {};
+  if (!done_.is_none()) {
+    done = numbers_at<int64_t>(place, kOp, "done", done_, "i", {2}, "an array of two integers");
+  }
+  run_networks(place, how, FASTGEN_BOTH(gan_step), &g, &d, &feed,
+               static_cast<double*>(telemetry.mutable_data()),
+               done_.is_none() ? nullptr : static_cast<int64_t*>(done.mutable_data()));
+  const auto all = py::slice(0, feed.steps, 1);
+  return dict_of([&](size_t i) { return telemetry.gpu_array[py::make_tuple(all, i)]; });
 }
 
 py::dict step(const py::sequence& generator, const py::dict& generator_optimizer,
@@ -85,54 +151,45 @@ py::dict step(const py::sequence& generator, const py::dict& generator_optimizer
               py::object images_, py::object rows_, py::object seeds_, py::object targets_,
               py::object discriminator_rates_, py::object generator_rates_,
               py::object discriminator_corruption_, py::object generator_corruption_,
-              bool corrupts_fakes, py::object done_) {
+              bool corrupts_fakes, py::object done_, const std::string& precision) {
   const int64_t nothing[2] = {0, 0};
   put_done(done_, nothing);
   Player g(kOp, generator, generator_optimizer), d(kOp, discriminator, discriminator_optimizer);
   const Array images = d.network.rows("images", images_, d.network.inputs(), true);
-  const auto rows = numbers<int64_t>(kOp, "rows", rows_, "iu", {-1, -1, -1},
-                                     "integers of shape [steps, n_critic, batch]");
-  const Shape of_rows(rows.shape(), rows.shape() + 3);
-  const auto seeds = numbers<int64_t>(kOp, "seeds", seeds_, "iu", {of_rows[0], of_rows[1] + 1, 2},
-                                      "integers of shape [steps, n_critic + 1, 2]");
-  const Shape of_targets = {of_rows[0], of_rows[1], 2, of_rows[2]};
   const bool given = !targets_.is_none();
-  const Array targets = given ? input(kOp, "targets", targets_) : images;
+  const Array targets = given ? input_anywhere(kOp, "targets", targets_) : images;
+  std::vector<const Array*> arrays = g.arrays({&images, &targets});
+  for (const Array* x : d.arrays({})) arrays.push_back(x);
+  const Place place(kOp, arrays);
+  const Array rows = numbers_at<int64_t>(place, kOp, "rows", rows_, "iu", {-1, -1, -1},
+                                         "integers of shape [steps, n_critic, batch]");
+  const Shape of_rows = rows.shape();
+  const Array seeds =
+      numbers_at<int64_t>(place, kOp, "seeds", seeds_, "iu", {of_rows[0], of_rows[1] + 1, 2},
+                          "integers of shape [steps, n_critic + 1, 2]");
   if (given) {
+    const Shape of_targets = {of_rows[0], of_rows[1], 2, of_rows[2]};
     check_shape(kOp, targets, of_targets, "shape [steps, n_critic, 2, batch]");
     check_dtype(kOp, targets, d.network.dtype(), "the dtype of the networks");
   }
-  const auto d_rates =
-      numbers_or(kOp, "discriminator_rates", discriminator_rates_, d.learning_rate(),
-                 {of_rows[0], of_rows[1]}, "of shape [steps, n_critic]");
-  const auto g_rates = numbers_or(kOp, "generator_rates", generator_rates_, g.learning_rate(),
-                                  {of_rows[0]}, "of shape [steps]");
-  const fg_gan_feed feed = {of_rows[0],
-                            of_rows[1],
-                            of_rows[2],
-                            images_of(images),
-                            rows.data(),
-                            seeds.data(),
-                            given ? targets.data() : nullptr,
-                            d_rates.data(),
-                            g_rates.data(),
-                            corrupts_fakes};
+  const Feed feed = {images,
+                     rows,
+                     seeds,
+                     targets,
+                     rates_at(place, "discriminator_rates", discriminator_rates_, d.learning_rate(),
+                              {of_rows[0], of_rows[1]}, "of shape [steps, n_critic]"),
+                     rates_at(place, "generator_rates", generator_rates_, g.learning_rate(),
+                              {of_rows[0]}, "of shape [steps]"),
+                     corrupts_fakes};
   const py::ssize_t passes = of_rows[0] * (of_rows[1] + 1);
   const Integers of_g_seeds =
-      g.network.corruption_seeds("generator_corruption", generator_corruption_, passes);
-  const Integers of_d_seeds =
-      d.network.corruption_seeds("discriminator_corruption", discriminator_corruption_, passes);
+      g.network.corruption_seeds("generator_corruption", generator_corruption_, passes, place);
+  const Integers of_d_seeds = d.network.corruption_seeds("discriminator_corruption",
+                                                         discriminator_corruption_, passes, place);
   const fg_player of_g = g.of(of_g_seeds), of_d = d.of(of_d_seeds);
-  std::vector<double> telemetry(of_rows[0] * FG_GAN_TELEMETRY);
-  int64_t done[2];
-  int code;
-  {
-    py::gil_scoped_release release;
-    code = fg_gan_step(fg_pool(), &of_g, &of_d, &feed, telemetry.data(), done);
-  }
-  put_done(done_, done);
-  if (code != FG_OK) raise(code);
-  return dict_of(telemetry);
+  const fg_cuda_precision how = precision_code(kOp, precision);
+  return place.on_gpu() ? run_on_gpu(place, how, of_g, of_d, feed.of(given), done_)
+                        : run_on_cpu(of_g, of_d, feed.of(given), done_);
 }
 
 }  // namespace
@@ -143,7 +200,7 @@ void bind(py::module_& m) {
         py::kw_only(), py::arg("targets") = py::none(), py::arg("discriminator_rates") = py::none(),
         py::arg("generator_rates") = py::none(), py::arg("discriminator_corruption") = py::none(),
         py::arg("generator_corruption") = py::none(), py::arg("corrupts_fakes") = true,
-        py::arg("done") = py::none(), kDoc);
+        py::arg("done") = py::none(), py::arg("precision") = "float32", kDoc);
 }
 
 }  // namespace fastgen::python::gan_step

@@ -75,6 +75,44 @@ Array bytes_anywhere(const char* op, const char* name, py::handle value) {
   return array.value.dtype().equal(py::dtype::of<uint8_t>()) ? array : of_dtype(op, array);
 }
 
+Array in_place_anywhere(const char* op, const char* name, py::handle value) {
+  if (!is_on_gpu(value)) {
+    const Array array = input(op, name, value);
+    return output(op, name, value, array.value.dtype(), array.shape());
+  }
+  const auto array = py::reinterpret_borrow<py::object>(value);
+  if (!py::isinstance(value, cupy(op).attr("ndarray")) ||
+      !py::cast<bool>(array.attr("flags").attr("c_contiguous"))) {
+    throw py::value_error(std::string(op) + ": " + name +
+                          " must be C-contiguous, of NumPy or CuPy: it is updated in place. "
+                          "Received: " +
+                          name + " of type " +
+                          std::string(py::str(py::type::handle_of(value).attr("__name__"))));
+  }
+  return outline(op, name, array);
+}
+
+Array any_on_gpu(const char* op, const char* name, py::handle value) {
+  return unchecked_outline(name, on_cupy(op, value));
+}
+
+Array at_place(const char* op, const char* name, const py::array& value, const Place& place) {
+  if (!place.on_gpu()) return {name, value, FG_UINT8};
+  return unchecked_outline(name, cupy(op).attr("array")(value));
+}
+
+Array new_on_gpu(const char* op, const char* name, const py::dtype& dtype, const Shape& shape) {
+  return unchecked_outline(name, cupy(op).attr("empty")(py::cast(shape), dtype));
+}
+
+void check_in_numpy(const char* op, const std::vector<const Array*>& arrays) {
+  for (const Array* array : arrays) {
+    if (!array->on_gpu()) continue;
+    throw py::value_error(std::string(op) + ": takes arrays of NumPy. Received: " + array->name +
+                          " on a GPU");
+  }
+}
+
 Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
              const Shape& shape, const Place& place) {
   if (!place.on_gpu()) return output(op, name, out, dtype, shape);
@@ -97,11 +135,11 @@ Array output(const char* op, const char* name, py::handle out, const py::dtype& 
   return result;
 }
 
-Place::Place(const char* op, std::initializer_list<const Array*> arrays) {
-  on_gpu_ = (*arrays.begin())->on_gpu();
+Place::Place(const char* op, const std::vector<const Array*>& arrays) {
+  on_gpu_ = !arrays.empty() && arrays[0]->on_gpu();
   for (const Array* array : arrays) {
     if (array->on_gpu() == on_gpu_) continue;
-    const Array& first = **arrays.begin();
+    const Array& first = *arrays[0];
     throw py::value_error(std::string(op) + ": arrays must be on one device. Received: " +
                           first.name + (on_gpu_ ? " on a GPU, " : " in NumPy, ") + array->name +
                           (on_gpu_ ? " in NumPy" : " on a GPU"));

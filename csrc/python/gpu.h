@@ -1,8 +1,8 @@
 // Arrays on a GPU: CuPy's and, through CuPy and without a copy, whatever has DLPack or a
 // __cuda_array_interface__. Kernels run on CuPy's current stream.
 #pragma once
-#include <initializer_list>
 #include <type_traits>
+#include <vector>
 
 #include "python/array.h"
 
@@ -11,7 +11,7 @@ namespace fastgen::python {
 // Where a kernel runs: where all its arrays are.
 class Place {
  public:
-  Place(const char* op, std::initializer_list<const Array*> arrays);
+  Place(const char* op, const std::vector<const Array*>& arrays);
   bool on_gpu() const { return on_gpu_; }
   void* stream() const { return stream_; }
 
@@ -29,6 +29,17 @@ Array input_anywhere(const char* op, const char* name, py::handle value);
 
 // The same, or an array of uint8, where a kernel takes those.
 Array bytes_anywhere(const char* op, const char* name, py::handle value);
+
+// An array to be written to where it is, of one of the kernels' dtypes.
+Array in_place_anywhere(const char* op, const char* name, py::handle value);
+
+// An array of any dtype on a GPU; of NumPy where that is the place, else a copy there; a new one there.
+Array any_on_gpu(const char* op, const char* name, py::handle value);
+Array at_place(const char* op, const char* name, const py::array& value, const Place& place);
+Array new_on_gpu(const char* op, const char* name, const py::dtype& dtype, const Shape& shape);
+
+// Refuses arrays on a GPU, as input() does, of a kernel that is for the CPU alone.
+void check_in_numpy(const char* op, const std::vector<const Array*>& arrays);
 
 // As output(), on a GPU if that is the place.
 Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,

@@ -18,7 +18,8 @@ Example:
 array([[4., 7.]])
 
 Args:
-    x: array of shape [rows, inputs]; float32 or float64.
+    x: array of shape [rows, inputs]; float32 or float64. NumPy's or, as all the others then, on a
+        GPU, where a network has at most 12 layers.
     layers: list of tuples (kernel, bias, activation): an array of shape [inputs, units], None or an
         array of shape [units], and one of linear, relu, selu, elu, gelu_tanh, leaky_relu, sigmoid,
         tanh, softplus and silu, or ("leaky_relu", slope), slope in [0, 1], 0.2 by default. (kernel,
@@ -26,6 +27,9 @@ Args:
         transposed, corruption): what the layer's inputs go through first, None, ("dropout", rate),
         as dropout, or ("gaussian", stddev), as gaussian_noise.
     seeds: None, and nothing is corrupted, or integers of shape [1, layers that corrupt, 2].
+    precision: "float32", or "tf32": on a GPU large products of float32 then run on tensor cores, their
+        factors rounded to 11 bits, their sums in float32. NumPy's arrays and float64 are multiplied
+        as ever.
 
 Returns:
     y: array of shape [rows, units of the last layer] and x's dtype.
@@ -33,6 +37,7 @@ Returns:
 Raises:
     ValueError: shapes or dtypes do not fit, or an activation is none of these, or a slope, a rate
         or a standard deviation is out of its range.
+    NotImplementedError: arrays on a GPU, and fastgen was built without nvcc.
 
 Source: keras.layers.Dense.
 )";
@@ -55,6 +60,7 @@ Args:
     layers: as for mlp_forward.
     d_y: array of shape [rows, units of the last layer] and x's dtype, the gradient that arrives.
     seeds: as for mlp_forward.
+    precision: likewise.
 
 Returns:
     d_x: array of x's shape and dtype.
@@ -63,6 +69,7 @@ Returns:
 
 Raises:
     ValueError: shapes or dtypes do not fit, or an activation is none of the known ones.
+    NotImplementedError: as for mlp_forward.
 )";
 
 fg_optimizer_tensor tensor_of(const Array& variable, const void* gradient) {
@@ -74,49 +81,60 @@ fg_optimizer_tensor tensor_of(const Array& variable, const void* gradient) {
   return x;
 }
 
-py::array forward(py::object x_, const py::sequence& layers, py::object seeds_) {
+// Where a network's arrays and these are.
+Place place_of(const char* op, const Network& network, std::initializer_list<const Array*> more) {
+  std::vector<const Array*> all = network.arrays();
+  all.insert(all.end(), more);
+  return Place(op, all);
+}
+
+py::object forward(py::object x_, const py::sequence& layers, py::object seeds_,
+                   const std::string& precision) {
   constexpr const char* op = "mlp_forward";
   Network network(op, layers, false);
   const Array x = network.rows("x", x_, network.inputs(), false);
-  Array y = output(op, "y", py::none(), network.dtype(), {x.shape()[0], network.units()});
-  const Integers seeds = network.corruption_seeds("seeds", seeds_, 1);
-  const fg_mlp mlp =
-      network.mlp([&](size_t i) { return tensor_of(network.variables()[i], nullptr); },
-                  seeds.size() ? seeds.data() : nullptr);
-  run([&, to = y.mutable_data()] {
-    return fg_mlp_forward(fg_pool(), &mlp, x.shape()[0], x.data(), to);
-  });
-  return y.value;
+  const fg_cuda_precision how = precision_code(op, precision);
+  const Place place = place_of(op, network, {&x});
+  Array y = output(op, "y", py::none(), network.dtype(), {x.shape()[0], network.units()}, place);
+  const Integers seeds = network.corruption_seeds("seeds", seeds_, 1, place);
+  const fg_mlp mlp = network.mlp(
+      [&](size_t i) { return tensor_of(network.variables()[i], nullptr); }, seeds.data());
+  run_networks(place, how, FASTGEN_BOTH(mlp_forward), &mlp, static_cast<int64_t>(x.shape()[0]),
+               x.data(), y.mutable_data());
+  return y.result();
 }
 
-py::tuple grad(py::object x_, const py::sequence& layers, py::object d_y_, py::object seeds_) {
+py::tuple grad(py::object x_, const py::sequence& layers, py::object d_y_, py::object seeds_,
+               const std::string& precision) {
   constexpr const char* op = "mlp_grad";
   Network network(op, layers, false);
   const Array x = network.rows("x", x_, network.inputs(), false);
   const Array d_y = network.rows("d_y", d_y_, network.units(), false);
   check_shape(op, d_y, {x.shape()[0], network.units()}, "as many rows as x");
-  Array d_x = output(op, "d_x", py::none(), network.dtype(), x.shape());
+  const fg_cuda_precision how = precision_code(op, precision);
+  const Place place = place_of(op, network, {&x, &d_y});
+  Array d_x = output(op, "d_x", py::none(), network.dtype(), x.shape(), place);
   std::vector<Array> gradients;
   for (const Array& w : network.variables()) {
-    gradients.push_back(output(op, "gradients", py::none(), network.dtype(), w.shape()));
+    gradients.push_back(output(op, "gradients", py::none(), network.dtype(), w.shape(), place));
   }
-  const Integers seeds = network.corruption_seeds("seeds", seeds_, 1);
+  const Integers seeds = network.corruption_seeds("seeds", seeds_, 1, place);
   const fg_mlp mlp = network.mlp(
       [&](size_t i) { return tensor_of(network.variables()[i], gradients[i].mutable_data()); },
-      seeds.size() ? seeds.data() : nullptr);
-  run([&, to = d_x.mutable_data()] {
-    return fg_mlp_grad(fg_pool(), &mlp, x.shape()[0], x.data(), d_y.data(), to);
-  });
-  return py::make_tuple(d_x.value, network.by_layer([&](size_t i) { return gradients[i].value; }));
+      seeds.data());
+  run_networks(place, how, FASTGEN_BOTH(mlp_grad), &mlp, static_cast<int64_t>(x.shape()[0]),
+               x.data(), d_y.data(), d_x.mutable_data());
+  return py::make_tuple(d_x.result(),
+                        network.by_layer([&](size_t i) { return gradients[i].result(); }));
 }
 
 }  // namespace
 
 void bind(py::module_& m) {
   m.def("mlp_forward", forward, py::arg("x"), py::arg("layers"), py::kw_only(),
-        py::arg("seeds") = py::none(), kDoc);
+        py::arg("seeds") = py::none(), py::arg("precision") = "float32", kDoc);
   m.def("mlp_grad", grad, py::arg("x"), py::arg("layers"), py::arg("d_y"), py::kw_only(),
-        py::arg("seeds") = py::none(), kGradDoc);
+        py::arg("seeds") = py::none(), py::arg("precision") = "float32", kGradDoc);
 }
 
 }  // namespace fastgen::python::mlp

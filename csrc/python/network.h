@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "core/thread_pool.h"
 #include "kernels/discriminator_update.h"
 #include "python/dense_layer.h"
 #include "python/optimizer.h"
@@ -28,7 +29,31 @@ py::array_t<T, py::array::c_style> numbers(const char* op, const char* name, py:
   return py::array_t<T, py::array::c_style | py::array::forcecast>(given);
 }
 
-typedef py::array_t<int64_t, py::array::c_style> Integers;
+// The same where a kernel reads them: of a GPU's arrays of that dtype as they are, else copied there.
+template <class T>
+Array numbers_at(const Place& place, const char* op, const char* name, py::handle value,
+                 const char* kinds, const Shape& shape, const char* as) {
+  if (!place.on_gpu() || !is_on_gpu(value)) {
+    return at_place(op, name, numbers<T>(op, name, value, kinds, shape, as), place);
+  }
+  const Array x = any_on_gpu(op, name, value);
+  const Shape found = x.shape();
+  bool fits = found.size() == shape.size() && x.value.dtype().equal(py::dtype::of<T>());
+  for (size_t i = 0; fits && i < shape.size(); ++i) fits = shape[i] < 0 || found[i] == shape[i];
+  if (fits) return x;
+  throw py::value_error(std::string(op) + ": " + name + " must be " + as + ", on a GPU " +
+                        std::string(py::str(py::object(py::dtype::of<T>()))) +
+                        ". Received: " + name + ".shape=" + text(found) +
+                        ", dtype=" + std::string(py::str(py::object(x.value.dtype()))));
+}
+
+// Integers, perhaps none.
+struct Integers {
+  Array array = {};
+  const int64_t* data() const {
+    return array.value.size() ? static_cast<const int64_t*>(array.data()) : nullptr;
+  }
+};
 
 class Network {
  public:
@@ -40,6 +65,11 @@ class Network {
 
   // Kernels and biases in the order of the layers, those that are shared once.
   std::vector<Array>& variables() { return variables_; }
+  std::vector<const Array*> arrays() const {
+    std::vector<const Array*> all;
+    for (const Array& x : variables_) all.push_back(&x);
+    return all;
+  }
   py::dtype dtype() const { return variables_[0].value.dtype(); }
   fg_dtype dtype_code() const { return variables_[0].dtype; }
   py::ssize_t inputs() const { return layers_.front().inputs; }
@@ -73,12 +103,13 @@ class Network {
   }
 
   // Integers of shape [passes, layers that corrupt, 2], none for None.
-  Integers corruption_seeds(const char* name, py::handle value, py::ssize_t passes) const {
+  Integers corruption_seeds(const char* name, py::handle value, py::ssize_t passes,
+                            const Place& place) const {
     const py::ssize_t drawing =
         std::count_if(layers_.begin(), layers_.end(), [](const auto& l) { return l.corruption; });
-    if (value.is_none()) return Integers(0);
-    return numbers<int64_t>(op_, name, value, "iu", {passes, drawing, 2},
-                            "integers of shape [passes, layers that corrupt, 2]");
+    if (value.is_none()) return {};
+    return {numbers_at<int64_t>(place, op_, name, value, "iu", {passes, drawing, 2},
+                                "integers of shape [passes, layers that corrupt, 2]")};
   }
 
   // What of() gives for the kernel and, or None, the bias of every layer.
@@ -93,7 +124,7 @@ class Network {
 
   // Rows of inputs or, if `bytes`, of images that may be uint8.
   Array rows(const char* name, py::handle value, py::ssize_t cols, bool bytes) const {
-    const Array x = bytes ? input_or_bytes(op_, name, value) : input(op_, name, value);
+    const Array x = bytes ? bytes_anywhere(op_, name, value) : input_anywhere(op_, name, value);
     const Shape shape = x.shape();
     if (shape.size() != 2 || shape[1] != cols) {
       throw py::value_error(std::string(op_) + ": " + name + " must have shape [rows, " +
@@ -206,7 +237,7 @@ class Network {
     const auto same = std::find_if(given_.begin(), given_.end(),
                                    [&](const py::object& other) { return other.is(value); });
     if (same != given_.end()) return same - given_.begin();
-    Array array = written_ ? in_place(op_, name, value, nullptr) : input(op_, name, value);
+    Array array = written_ ? in_place_anywhere(op_, name, value) : input_anywhere(op_, name, value);
     for (size_t i = 0; i < variables_.size(); ++i) {
       const bool equal = variables_[i].data() == array.data() && array.size() &&
                          variables_[i].shape() == array.shape();
@@ -235,7 +266,14 @@ class Player {
   // Valid while this and the seeds live.
   fg_player of(const Integers& seeds) {
     const auto tensor = [&](size_t i) { return optimizer_.tensor(i, &network.variables()[i]); };
-    return {network.mlp(tensor, seeds.size() ? seeds.data() : nullptr), optimizer_.of};
+    return {network.mlp(tensor, seeds.data()), optimizer_.of};
+  }
+  // The network's and the optimizer's, and these.
+  std::vector<const Array*> arrays(std::initializer_list<const Array*> more) const {
+    std::vector<const Array*> all = network.arrays();
+    for (const Array* x : optimizer_.arrays()) all.push_back(x);
+    all.insert(all.end(), more);
+    return all;
   }
   double learning_rate() const { return optimizer_.of.learning_rate; }
 
@@ -244,6 +282,16 @@ class Player {
  private:
   Optimizer optimizer_;
 };
+
+// Runs a kernel of the place on networks; the GPU's is told how to multiply.
+template <class Cpu, class Gpu, class... Args>
+void run_networks(const Place& place, fg_cuda_precision precision, const char* kernel, Cpu cpu,
+                  Gpu gpu, Args... args) {
+  const auto on_cpu = [cpu](const fg_threads* threads, fg_cuda_precision, auto... rest) {
+    return cpu(threads, rest...);
+  };
+  run_at(place, fg_pool(), kernel, on_cpu, gpu, precision, args...);
+}
 
 // The numbers given or, for None, one for all.
 inline std::vector<double> numbers_or(const char* op, const char* name, py::handle value,

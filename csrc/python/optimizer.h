@@ -6,7 +6,7 @@
 #include <string>
 
 #include "kernels/optimizer_update.h"
-#include "python/array.h"
+#include "python/gpu.h"
 
 namespace fastgen::python {
 
@@ -18,9 +18,13 @@ inline void check_count(const char* op, const std::string& what, size_t count, s
 
 // An array to be written in place, like `as` where that is given.
 inline Array in_place(const char* op, const char* name, py::handle value, const Array* as) {
-  if (as) return output(op, name, value, as->value.dtype(), as->shape());
-  const Array array = input(op, name, value);
-  return output(op, name, value, array.value.dtype(), array.shape());
+  if (as && !is_on_gpu(value)) return output(op, name, value, as->value.dtype(), as->shape());
+  const Array array = in_place_anywhere(op, name, value);
+  if (as) {
+    check_shape(op, array, as->shape(), "the shape of its variable");
+    check_dtype(op, array, as->value.dtype(), "the dtype of its variable");
+  }
+  return array;
 }
 
 // Options by name, each of which must be known.
@@ -115,6 +119,18 @@ class Optimizer {
       if (i < slots_[kind].size()) x.slots[places_[kind]] = slots_[kind][i].mutable_data();
     }
     return x;
+  }
+
+  // All that is updated beside the variables.
+  std::vector<const Array*> arrays() const {
+    std::vector<const Array*> all;
+    for (const auto& kind : slots_) {
+      for (const Array& x : kind) all.push_back(&x);
+    }
+    for (const auto* list : {&averages_, &accumulators_, &u_product_}) {
+      for (const Array& x : *list) all.push_back(&x);
+    }
+    return all;
   }
 
   fg_optimizer of = {};

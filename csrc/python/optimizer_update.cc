@@ -27,7 +27,8 @@ array([0.75, 0.75, 0.75])
 Args:
     rule: "sgd", "rmsprop", "adam" or "nadam".
     iterations: number of calls before this one.
-    variables: list of arrays, float32 or float64, those with a gradient first.
+    variables: list of arrays, float32 or float64, those with a gradient first. All arrays are NumPy's
+        or, on one GPU, CuPy's; gradients also of who has DLPack or __cuda_array_interface__.
     gradients: list of arrays with the shapes and dtypes of the first variables.
     slots: list of lists, one a kind, of an array for every gradient.
     learning_rate: number.
@@ -50,24 +51,26 @@ Args:
     u_product: array of one number, of Nadam.
 
 Returns:
-    False if gradients under a loss scale were not finite and nothing was written, else True.
+    False if gradients under a loss scale were not finite and nothing was written, else True. On a GPU,
+    under a loss scale, an array of one int32 there, 0 or 1: nothing waits for the GPU.
 
 Raises:
-    ValueError: shapes, dtypes or numbers of arrays that do not go together.
+    ValueError: shapes, dtypes, devices or numbers of arrays that do not go together.
+    NotImplementedError: arrays on a GPU, and fastgen was built without nvcc.
 
 Source: keras.optimizers.
 )";
 
-bool update(const std::string& rule, int64_t iterations, const py::list& variables_,
-            const py::list& gradients_, const py::list& slots, double learning_rate,
-            const py::kwargs& options) {
+py::object update(const std::string& rule, int64_t iterations, const py::list& variables_,
+                  const py::list& gradients_, const py::list& slots, double learning_rate,
+                  const py::kwargs& options) {
   std::vector<Array> variables, gradients;
   for (py::handle x : variables_) variables.push_back(in_place(kOp, "variables", x, nullptr));
   if (gradients_.size() > variables.size()) {
     check_count(kOp, "gradients at most", gradients_.size(), variables.size());
   }
   for (py::handle x : gradients_) {
-    gradients.push_back(input(kOp, "gradients", x));
+    gradients.push_back(input_anywhere(kOp, "gradients", x));
     check_same(kOp, gradients.back(), variables[gradients.size() - 1]);
   }
   options["rule"] = rule;
@@ -80,11 +83,20 @@ bool update(const std::string& rule, int64_t iterations, const py::list& variabl
     tensors.push_back(optimizer.tensor(i, &variables[i]));
     if (i < gradients.size()) tensors[i].gradient = gradients[i].data();
   }
-  int applied;
-  run([&] {
-    return fg_optimizer_update(fg_pool(), &optimizer.of, tensors.size(), tensors.data(), &applied);
-  });
-  return applied;
+  std::vector<const Array*> all = optimizer.arrays();
+  for (const auto* list : {&variables, &gradients}) {
+    for (const Array& x : *list) all.push_back(&x);
+  }
+  const Place place(kOp, all);
+  const bool is_known = !place.on_gpu() || optimizer.of.loss_scale == 0;
+  int applied = 1;
+  Array there = is_known ? Array() : new_on_gpu(kOp, "applied", py::dtype::of<int>(), {});
+  int* const to = is_known ? &applied : static_cast<int*>(there.mutable_data());
+  run_at(place, fg_pool(), FASTGEN_BOTH(optimizer_update),
+         static_cast<const fg_optimizer*>(&optimizer.of), static_cast<int64_t>(tensors.size()),
+         static_cast<const fg_optimizer_tensor*>(tensors.data()),
+         is_known && place.on_gpu() ? nullptr : to);
+  return is_known ? py::bool_(applied) : there.result();
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "cuda/memory.h"
+#include "cuda/precision.h"
 #include "tensorflow/glue.h"
+#include "tsl/platform/tensor_float_32_utils.h"
 #include "xla/stream_executor/stream.h"
 
 namespace fastgen {
@@ -67,6 +69,19 @@ struct OnGpu {
   }
 };
 #endif
+
+// The same of a kernel that multiplies matrices, whose function for a GPU takes first how it does so
+// in float32: as TensorFlow's own products do there, by TensorFlow's switch.
+template <class Device, class Cpu, class Gpu, class... Args>
+absl::Status run_with_precision(OpKernelContext* ctx, Cpu cpu, Gpu gpu, Args... args) {
+  if constexpr (Device::is_gpu) {
+    const fg_cuda_precision precision =
+        tsl::tensor_float_32_execution_enabled() ? FG_CUDA_TF32 : FG_CUDA_STRICT;
+    return Device::run(ctx, cpu, gpu, precision, args...);
+  } else {
+    return Device::run(ctx, cpu, gpu, args...);
+  }
+}
 
 }  // namespace fastgen
 

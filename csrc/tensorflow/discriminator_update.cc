@@ -22,6 +22,7 @@ FASTGEN_PLAYER("discriminator_")
         "targets: of m + n rows, or of none: 1 and 0. telemetry: see "
         "csrc/kernels/discriminator_update.h");
 
+template <class Device>
 class DiscriminatorUpdateOp : public tensorflow::OpKernel {
  public:
   explicit DiscriminatorUpdateOp(tensorflow::OpKernelConstruction* ctx) : OpKernel(ctx) {
@@ -39,18 +40,18 @@ class DiscriminatorUpdateOp : public tensorflow::OpKernel {
     const Tensor &real = ctx->input(first), &fake = ctx->input(first + 1);
     const Tensor& targets = ctx->input(first + 2);
     OP_REQUIRES_OK(ctx, player.check(variables, fake.dtype(), 1, 1));
-    OP_REQUIRES_OK(ctx, variables.own_all(ctx));
-    const fg_player d = player.player(variables);
+    OP_REQUIRES_OK(ctx, variables.own_all<Device>(ctx));
+    const fg_player d = player.player(variables, Device::is_gpu);
     OP_REQUIRES_OK(ctx, check(d, real, fake, targets));
     Tensor* telemetry;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {FG_DISCRIMINATOR_TELEMETRY}, &telemetry));
     const fg_images of_real = {image_code(real.dtype()), real.data(), real.dim_size(0)};
     const fg_images of_fake = {image_code(fake.dtype()), fake.data(), fake.dim_size(0)};
     OP_REQUIRES_OK(
-        ctx, to_status(fg_discriminator_update(IntraOpThreads(ctx), &d, &of_real, &of_fake,
-                                               targets.NumElements() ? targets.data() : nullptr,
-                                               telemetry->flat<double>().data())));
-    player.count(variables, 1);
+        ctx, run_with_precision<Device>(ctx, FASTGEN_BOTH(discriminator_update), &d, &of_real,
+                                        &of_fake, targets.NumElements() ? targets.data() : nullptr,
+                                        (double*)telemetry->data()));
+    if (!Device::is_gpu) player.count(variables, 1);
   }
 
  private:
@@ -78,7 +79,7 @@ class DiscriminatorUpdateOp : public tensorflow::OpKernel {
   std::unique_ptr<const PlayerInputs> attributes_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("FastgenDiscriminatorUpdate").Device(tensorflow::DEVICE_CPU),
-                        Traced<DiscriminatorUpdateOp>);
+FASTGEN_REGISTER_OP("FastgenDiscriminatorUpdate", DiscriminatorUpdateOp,
+                    FASTGEN_PLAYER_ON_HOST("discriminator_"));
 
 }  // namespace fastgen

@@ -32,6 +32,7 @@ FASTGEN_PLAYER("discriminator_")
         "seeds [steps, n_critic + 1, 2]; targets [steps, n_critic, 2, batch], or none. telemetry "
         "[steps, 9]: see csrc/kernels/gan_step.h");
 
+template <class Device>
 class GanStepOp : public tensorflow::OpKernel {
  public:
   explicit GanStepOp(tensorflow::OpKernelConstruction* ctx) : OpKernel(ctx) {
@@ -55,8 +56,9 @@ class GanStepOp : public tensorflow::OpKernel {
     const int64_t updates = in.steps() * in.n_critic(), passes = in.steps() + updates;
     OP_REQUIRES_OK(ctx, generator.check(variables, dtype, in.steps(), passes));
     OP_REQUIRES_OK(ctx, discriminator.check(variables, dtype, updates, passes));
-    OP_REQUIRES_OK(ctx, variables.own_all(ctx));
-    const fg_player g = generator.player(variables), d = discriminator.player(variables);
+    OP_REQUIRES_OK(ctx, variables.own_all<Device>(ctx));
+    const fg_player g = generator.player(variables, Device::is_gpu);
+    const fg_player d = discriminator.player(variables, Device::is_gpu);
     OP_REQUIRES(ctx, in.images.dim_size(1) == d.mlp.layers[0].inputs,
                 absl::InvalidArgumentError(absl::StrCat(
                     kOp, ": images must have the discriminator's ", d.mlp.layers[0].inputs,
@@ -65,11 +67,14 @@ class GanStepOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {in.steps(), FG_GAN_TELEMETRY}, &telemetry));
     const fg_gan_feed feed = in.feed(generator.rates(), discriminator.rates(), corrupts_fakes_);
     int64_t done[2];
-    const int code =
-        fg_gan_step(IntraOpThreads(ctx), &g, &d, &feed, telemetry->flat<double>().data(), done);
-    discriminator.count(variables, done[0]);  // of the phases before one that failed, too
-    generator.count(variables, done[1]);
-    OP_REQUIRES_OK(ctx, to_status(code));
+    const absl::Status status =
+        run_with_precision<Device>(ctx, FASTGEN_BOTH(gan_step), &g, &d, &feed,
+                                   (double*)telemetry->data(), Device::is_gpu ? nullptr : done);
+    if (!Device::is_gpu) {
+      discriminator.count(variables, done[0]);  // of the phases before one that failed, too
+      generator.count(variables, done[1]);
+    }
+    OP_REQUIRES_OK(ctx, status);
   }
 
  private:
@@ -120,6 +125,7 @@ class GanStepOp : public tensorflow::OpKernel {
   bool corrupts_fakes_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("FastgenGanStep").Device(tensorflow::DEVICE_CPU), Traced<GanStepOp>);
+FASTGEN_REGISTER_OP("FastgenGanStep", GanStepOp,
+                    FASTGEN_PLAYER_ON_HOST("generator_") FASTGEN_PLAYER_ON_HOST("discriminator_"));
 
 }  // namespace fastgen

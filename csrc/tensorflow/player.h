@@ -11,7 +11,8 @@
 // variable's place, a bias's -1 for none. slopes, corruptions, amounts: of each layer, see kernels/mlp.h;
 // seeds: of each pass, two words for each layer that corrupts; sparsities, and penalties [layers, 2]:
 // of each layer the kind, and its weight and target. log_variance: the layer of FG_LOG_VARIANCE, or -1.
-// numbers: momentum or beta_1, rho or beta_2, epsilon, weight decay, where to clip.
+// numbers: momentum or beta_1, rho or beta_2, epsilon, weight decay, where to clip. On a GPU the host
+// has numbers, amounts and penalties (FASTGEN_PLAYER_ON_HOST), and reads nothing else.
 #define FASTGEN_PLAYER(P)                                                      \
   .Input(P "iterations: resource")                                             \
       .Input(P "variables: " P "num_variables * resource")                     \
@@ -38,6 +39,9 @@
       .Attr(P "slot_places: list(int)")                                        \
       .Attr(P "clip: {'nothing', 'value', 'norm', 'global_norm'} = 'nothing'") \
       .Attr(P "decayed: list(bool)")
+
+#define FASTGEN_PLAYER_ON_HOST(P) \
+  .HostMemory(P "numbers").HostMemory(P "amounts").HostMemory(P "penalties")
 
 namespace fastgen {
 
@@ -148,13 +152,20 @@ class PlayerInputs {
     return check_layers(all);
   }
 
-  // The player on these variables; lives as long as this and they do.
-  fg_player player(const LockedVariables& all) {
+  // The player on these variables; lives as long as this and they do. On a GPU what the optimizer has
+  // in the place of its first learning rate and of the iterations is on the device.
+  fg_player player(const LockedVariables& all, bool on_gpu = false) {
     const double* const x = numbers_->flat<double>().data();
     fg_optimizer o = optimizer_;
-    if (rates_->NumElements()) o.learning_rate = rates_->flat<double>()(0);
+    if (on_gpu) {
+      o.device_iterations = (int64_t*)all.at(first_).data();
+      if (rates_->NumElements()) o.device_learning_rate = rates_->data();
+      o.device_learning_rate_dtype = FG_FLOAT64;
+    } else {
+      o.iterations = all.at(first_).flat<int64_t>()(0);
+      if (rates_->NumElements()) o.learning_rate = rates_->flat<double>()(0);
+    }
     o.momentum = x[0], o.rho = x[1], o.epsilon = x[2], o.weight_decay = x[3], o.clip_at = x[4];
-    o.iterations = all.at(first_).flat<int64_t>()(0);
     if (u_count_) {
       const Tensor& u = all.at(u_product());
       o.u_product = u.data(), o.u_product_dtype = code_of(u.dtype());

@@ -99,6 +99,12 @@ def kept(*models):
     return _with_values(moved)
 
 
+def checked(telemetry, finite, message):
+    """What a kernel on a GPU has told, on the CPU, which waits for it; an error if not `finite`."""
+    with tf.device("/CPU:0"), tf.control_dependencies([tf.debugging.Assert(finite, [message])]):
+        return tf.identity(telemetry)
+
+
 def _with_values(variables):
     return [(v.value, tf.identity(v.value)) for v in variables]
 

@@ -201,6 +201,12 @@ def seed(op, value):
     return tensor
 
 
+def apart(variables):
+    """Why no kernel takes these `tf.Variable`s together, or None."""
+    several = len({v.device for v in variables}) > 1
+    return "variables are on several devices" if several else None
+
+
 def for_host(values):
     """float64 numbers that the host must know before a kernel starts.
 

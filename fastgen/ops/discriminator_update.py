@@ -117,13 +117,17 @@ def _targets(label_smoothing, targets, real, fake):
 
 
 def _fused(op, player, real, fake, targets):
-    return op(
+    telemetry = op(
         **player.arguments("discriminator", 1, player.corruption_seeds(1)),
         real=adversary.rows(real, player.dtype),
         fake=adversary.rows(fake, player.dtype),
         targets=tf.zeros([0], player.dtype) if targets is None else tf.cast(targets, player.dtype),
         name=OP,
     )
+    if not player.on_gpu:
+        return telemetry
+    message = f"{OP}: the loss is not finite: nothing was updated"
+    return adversary.checked(telemetry, tf.math.is_finite(telemetry[0]), message)
 
 
 def composite(op, discriminator, optimizer, real, fake, targets, before=None, **phase):

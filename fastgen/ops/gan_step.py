@@ -121,7 +121,7 @@ def _fused(op, generator, discriminator, images, rows, seeds, targets, batch_nor
     if not by_batch and of_generator.shape.rank == 3:  # of these passes nothing is drawn
         of_generator = tf.pad(of_generator[:, None], [[0, 0], [n_critic, 0], [0, 0], [0, 0]])
     of_discriminator = discriminator.corruption_seeds(steps * (n_critic + 1))
-    return op(
+    telemetry = op(
         **generator.arguments("generator", steps, of_generator),
         **discriminator.arguments("discriminator", steps * n_critic, of_discriminator),
         corrupts_fakes=by_batch,
@@ -131,6 +131,20 @@ def _fused(op, generator, discriminator, images, rows, seeds, targets, batch_nor
         targets=tf.zeros([0], dtype) if targets is None else tf.cast(targets, dtype),
         name=OP,
     )
+    return _checked(telemetry, steps) if generator.on_gpu and steps else telemetry
+
+
+def _checked(telemetry, steps):
+    """The telemetry of a GPU, where the kernel stops in silence: the error that the CPU's makes."""
+    with tf.device("/CPU:0"):
+        losses = tf.gather(telemetry, [0, TELEMETRY.index("generator_loss")], axis=1)
+        finite = tf.reshape(tf.math.is_finite(losses), [-1])
+        first = tf.argmin(tf.cast(finite, tf.int32))
+        phase = tf.gather(["discriminator", "generator"], first % 2)
+        step = tf.strings.as_string(first // 2)
+        message = _not_finite("{}", "{} of " + str(steps)).split("{}")
+        text = tf.strings.join([f"{OP}: {message[0]}", phase, message[1], step, message[2]])
+        return adversary.checked(telemetry, tf.reduce_all(finite), text)
 
 
 def _check(generator, discriminator, images, rows, seeds, targets):

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from fastgen import dispatch
-from fastgen.ops.arguments import for_host
+from fastgen.ops.arguments import apart, for_host
 
 
 def optimizer_update(
@@ -77,9 +77,8 @@ def optimizer_update(
         ValueError: if a gradient has another shape than its variable.
     """
     state = [*variables, *(v for kind in slots for v in kind), *averages, *accumulators]
-    several = len({v.device for v in (iterations, *state)}) > 1
+    obstacle = apart([iterations, *state])
     for dtype in {v.dtype for v in variables}:
-        obstacle = "variables are on several devices" if several else None
         op = dispatch.fused_op("optimizer_update", dtype, obstacle=obstacle)
         if op is None:
             return False

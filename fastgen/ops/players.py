@@ -4,7 +4,10 @@ import tensorflow as tf
 
 from fastgen import dispatch
 from fastgen.ops import network, optimizer_rules
+from fastgen.ops.arguments import apart, for_host
 from fastgen.ops.noise import layer_seeds
+
+MOST_LAYERS_ON_A_GPU = 12  # csrc/mlp/network.cuh
 
 
 class Player:
@@ -36,6 +39,16 @@ class Player:
         """Dtype of the variables."""
         return tf.as_dtype(self.chain[0].kernel.dtype)
 
+    @property
+    def state(self):
+        """All that a step writes, `tf.Variable`s."""
+        return [v.value for v in (*self.variables, *self.optimizer.variables)]
+
+    @property
+    def on_gpu(self):
+        """Whether that is on a GPU, where nothing waits for a step: an op of it raises no error."""
+        return tf.DeviceSpec.from_string(self.variables[0].value.device).device_type == "GPU"
+
     def arguments(self, prefix, steps, seeds):
         """The inputs and attributes of an op, for `steps` updates; seeds of `corruption_seeds`."""
         optimizer = self.optimizer
@@ -58,19 +71,17 @@ class Player:
             "slots": [kind[i].value.handle for kind in slots.values() for i in places],
             "u_products": [] if u_product is None else [u_product.handle],
             "learning_rates": optimizer_rules.learning_rates(optimizer, steps),
-            "numbers": tf.constant([float(x) for x in numbers], tf.float64),
+            "numbers": for_host([float(x) for x in numbers]),
             "kernels": [place[id(layer.kernel)] for layer in self.chain],
             "biases": [-1 if x.bias is None else place[id(x.bias)] for x in self.chain],
             "activations": [layer.activation for layer in self.chain],
             "slopes": [layer.slope for layer in self.chain],
             "transposed": [layer.transposed for layer in self.chain],
             "corruptions": [x.corruption.kind if x.corruption else "none" for x in self.chain],
-            "amounts": tf.constant(
-                [x.corruption.amount if x.corruption else 0.0 for x in self.chain], tf.float64
-            ),
+            "amounts": for_host([x.corruption.amount if x.corruption else 0.0 for x in self.chain]),
             "seeds": seeds,
             "sparsities": [x.penalty.kind if x.penalty else "none" for x in self.chain],
-            "penalties": tf.constant([_penalty(x) for x in self.chain], tf.float64),
+            "penalties": for_host([_penalty(x) for x in self.chain]),
             "rule": rule["rule"],
             "variation": bool(rule.get("variation", False)),
             "slot_places": list(slots),
@@ -150,6 +161,11 @@ def _obstacle(found):
     each = [id(x) for player in found for x in (player.optimizer, *player.variables)]
     if len(set(each)) < len(each):
         return "generator and discriminator share weights or their optimizer"
+    if several := apart([v for player in found for v in player.state]):
+        return several
+    deepest = max(len(player.chain) for player in found)
+    if found[0].on_gpu and deepest > MOST_LAYERS_ON_A_GPU:
+        return f"a network of {deepest} layers, on a GPU at most {MOST_LAYERS_ON_A_GPU}"
     for layer in (x for player in found for x in player.chain):
         if layer.penalty:
             return f"{layer.penalty.layer.name!r} has a sparsity penalty"

@@ -114,7 +114,8 @@ def variables_of(layers):
 def arrays_of(layers, optimizer):
     """All that a step may write to."""
     lists = [variables_of(layers), *optimizer["slots"]]
-    lists.append([optimizer["u_product"]] if "u_product" in optimizer else [])
+    singles = ("u_product", "device_iterations")
+    lists.append([optimizer[name] for name in singles if name in optimizer])
     return [x for each in lists for x in each]
 
 
@@ -159,6 +160,7 @@ def player(arrays, layers, optimizer, seeds=None):
     made.optimizer.variation = bool(options.get("variation"))
     for name, _ in Optimizer._fields_[3:14]:
         setattr(made.optimizer, name, options.get(name, 0))
+    made.optimizer.device_iterations = arrays.pointer(options.get("device_iterations"))
     if "u_product" in options:
         made.optimizer.u_product = arrays.pointer(options["u_product"])
         made.optimizer.u_product_dtype = CODES[options["u_product"].dtype.name]

@@ -73,7 +73,7 @@ class Gan:
             networks.gan_step, players, self.images, feed, told, self.done, precision
         )
         for layers, optimizer, state in zip(self.networks, self.optimizers, states, strict=True):
-            for x, now in zip(arrays_of(layers, optimizer), state, strict=True):
+            for x, now in zip(networks.arrays_of(layers, optimizer), state, strict=True):
                 x[...] = now
         self.optimizers[1]["iterations"] += int(self.done[0])
         self.optimizers[0]["iterations"] += int(self.done[1])
@@ -205,6 +205,26 @@ def test_many_steps_in_a_call_are_as_many_calls(cuda, dtype, mode):
     assert_same(together, apart)
     for name, values in told.items():
         assert_same_bits(values, np.concatenate([x[name] for x in each]))
+
+
+@modes
+def test_iterations_on_the_device(cuda, mode):
+    """As those of the host, and counted there: of steps that stop, as many as were made."""
+    here, there = (Gan("float32", ("adam", "nadam"), "float32") for _ in range(2))
+    for gan in (here, there):
+        gan.optimizers[0]["iterations"], gan.optimizers[1]["iterations"] = 4, 9
+    counts = [np.array([4]), np.array([9])]
+    for optimizer, count in zip(there.optimizers, counts, strict=True):
+        optimizer |= {"iterations": -(10**6), "device_iterations": count}
+    rows, seeds = here.feed(3, 2)
+    for gan in (here, there):
+        with run_by(cuda, mode):
+            gan.run(cuda, rows, seeds)
+            gan.images[rows[1, 1, 0]] = np.nan  # the step's second update has this row
+            gan.run(cuda, rows, seeds)
+    assert_same(here, there)
+    assert [o["iterations"] for o in here.optimizers] == [int(n[0]) for n in counts]
+    assert counts[1][0] < 9 + 12 and counts[0][0] < 4 + 6
 
 
 def test_a_graph_of_steps_gives_the_bits_of_one_kernel(cuda):

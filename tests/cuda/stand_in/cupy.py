@@ -40,6 +40,9 @@ class ndarray:
         whole = {"shape": self.shape, "typestr": self.dtype.str, "data": (self.data.ptr, False)}
         return {**whole, "strides": self.data.array.strides, "version": 3}
 
+    def __getitem__(self, key):
+        return ndarray(np.asarray(self.data.array[key]))
+
     def get(self):
         return self.data.array.copy()
 
@@ -61,7 +64,8 @@ def array(x, device=0):
 
 
 def empty(shape, dtype):
-    return ndarray(np.full(shape, np.nan, dtype))
+    unwritten = np.nan if np.dtype(dtype).kind == "f" else -7
+    return ndarray(np.full(shape, unwritten, dtype))
 
 
 def ascontiguousarray(x):
