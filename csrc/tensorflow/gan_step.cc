@@ -30,7 +30,9 @@ FASTGEN_PLAYER("discriminator_")
         "Steps of a dense GAN, in place: n_critic updates of the discriminator, then one of the "
         "generator. images [n, features]; rows [steps, n_critic, batch]: the images of each batch; "
         "seeds [steps, n_critic + 1, 2]; targets [steps, n_critic, 2, batch], or none. telemetry "
-        "[steps, 9]: see csrc/kernels/gan_step.h");
+        "[steps, 9]: see csrc/kernels/gan_step.h. A loss that is not finite is an error on the "
+        "CPU; on "
+        "a GPU, which nothing waits for, telemetry tells");
 
 template <class Device>
 class GanStepOp : public tensorflow::OpKernel {

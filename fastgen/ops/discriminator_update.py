@@ -61,7 +61,7 @@ def discriminator_update(
         ValueError: if images or targets do not fit, there are no images, both `label_smoothing` and
             `targets` are given, or the optimizer was built for other weights.
         tf.errors.InvalidArgumentError: if the loss is not finite; nothing is updated then, which is
-            so inside XLA, too, where nothing is raised.
+            so inside XLA, too, where nothing is raised. On a GPU this is what a call waits for.
 
     Source: Goodfellow et al. (2014), Generative Adversarial Nets,
     https://arxiv.org/abs/1406.2661; one-sided label smoothing: Salimans et al. (2016),

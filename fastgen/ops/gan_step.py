@@ -89,7 +89,8 @@ def gan_step(
         tf.errors.InvalidArgumentError: if a row is out of range; if the loss of a phase is not
             finite: that phase updates nothing, those before it stand, the message names step and
             phase. Inside XLA such a phase updates nothing, but nothing is raised, and the next one
-            begins.
+            begins. On a GPU, where networks of more than 12 layers take stock operations, this is
+            what a call of the kernel waits for, and a row out of range is such a loss.
 
     Source: Goodfellow et al. (2014), Generative Adversarial Nets,
     https://arxiv.org/abs/1406.2661.

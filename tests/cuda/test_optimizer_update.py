@@ -186,8 +186,12 @@ def test_the_same_bits_again(cuda, option):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, -1])
 @pytest.mark.parametrize("on_device", [None, "float32"])
-def test_a_gradient_that_is_not_finite_under_a_loss_scale(cuda, rule, bad, place, on_device):
-    model = CudaModel(cuda, rule, OPTIONS["all"], "float32", [(7,), (5001,)])
+@pytest.mark.parametrize("option", ["scale", "all"])
+def test_a_gradient_that_is_not_finite_under_a_loss_scale(
+    cuda, rule, bad, place, on_device, option
+):
+    """Of a call that updates, and of one that accumulates."""
+    model = CudaModel(cuda, rule, OPTIONS[option], "float32", [(7,), (5001,)])
     model.on_device = on_device
     model.update(), model.update()
     before = [x.copy() for x in model.arrays()]
@@ -246,6 +250,18 @@ def test_norms_that_are_not_finite(cuda, clip, healthy):
     _, (after,), _ = cuda.run(step, options, [{"variable": w, "gradient": g}], None)
     assert np.isnan(after["variable"][0, 1])
     np.testing.assert_array_equal(np.delete(after["variable"].ravel(), 1), healthy)
+
+
+@pytest.mark.parametrize(("frequency", "kept"), [(2, False), (3, True)])
+def test_an_average_and_a_variable_without_a_gradient(cuda, frequency, kept):
+    w, average = draw("float32", (70,), (70,))
+    options = {"rule": "sgd", "iterations": 1, "ema_momentum": 0.75}
+    options["ema_overwrite_frequency"] = frequency
+    given = [{"variable": w.copy(), "average": average.copy()}]
+    _, (after,), _ = cuda.run(step, options, given, None)
+    mean = 0.75 * np.float64(average) + 0.25 * np.float64(w)
+    assert_close(after["average"], mean, "float32")
+    assert_close(after["variable"], w if kept else mean, "float32")
 
 
 def test_weight_decay_of_some(cuda):

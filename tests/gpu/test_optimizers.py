@@ -92,6 +92,29 @@ def test_steps_of_a_graph(gpu, unguarded):
     assert made[0][0].iterations.numpy() == 8
 
 
+def one_step(optimizer, variables, how):
+    def step():
+        optimizer.apply(gradients(SMALL, 0), variables)
+
+    (tf.function(step, autograph=False) if how == "graph" else step)()
+
+
+@pytest.mark.parametrize("how", ["eager", "graph"])
+def test_a_step_is_where_its_variables_are(gpu, unguarded, how):
+    """Whatever the scope says that it is called in: none, or the other device."""
+    for of_variables, scope in ((gpu, None), (gpu, "/CPU:0"), ("/CPU:0", None), ("/CPU:0", gpu)):
+        optimizer, variables = built(of_variables, "adam")
+        twin, expected = built("/CPU:0", "adam")
+
+        with tf.device(scope):
+            one_step(optimizer, variables, how)
+        with tf.device("/CPU:0"):
+            twin.apply(gradients(SMALL, 0), expected)
+        for a, b in zip(state(optimizer, variables), state(twin, expected), strict=True):
+            assert of_variables.strip("/") in a.device
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-6, atol=2e-6)
+
+
 def test_a_dynamic_loss_scale(gpu, unguarded):
     """Keras' wrapper scales, and skips a step whose gradients are not finite."""
     made = []
