@@ -252,6 +252,19 @@ def test_norms_that_are_not_finite(cuda, clip, healthy):
     np.testing.assert_array_equal(np.delete(after["variable"].ravel(), 1), healthy)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_amsgrad_keeps_the_largest_velocity(cuda, dtype):
+    """Of what is smaller than the present one, and of what is larger, from which the step is made."""
+    model = CudaModel(cuda, "amsgrad", {}, dtype, [(70,), (33, 40)])
+    model.update()
+    for x in model.slots[2]:
+        x *= np.abs(draw(dtype, x.shape)[0]) + 0.5
+    before = [x.copy() for x in model.slots[2]]
+    assert_steps(model, 1)
+    for old, new in zip(before, model.slots[2], strict=True):
+        assert 0.1 < np.mean(new == old) < 0.9
+
+
 @pytest.mark.parametrize(("frequency", "kept"), [(2, False), (3, True)])
 def test_an_average_and_a_variable_without_a_gradient(cuda, frequency, kept):
     w, average = draw("float32", (70,), (70,))
