@@ -1,9 +1,7 @@
 // The ops on a dense layer, of which dense.cc and dense_transpose.cc register one pair each.
 #pragma once
 #include "core/activation.h"
-#include "cuda/precision.h"
 #include "tensorflow/device.h"
-#include "tsl/platform/tensor_float_32_utils.h"
 
 namespace fastgen {
 
@@ -73,8 +71,7 @@ absl::Status dense_grad_shape_function(InferenceContext* c) {
   return absl::OkStatus();
 }
 
-// A kernel's functions for both devices. The GPU's has one argument more, how it multiplies float32:
-// as TensorFlow's own products do, by TensorFlow's switch.
+// A kernel's functions for both devices, of which the GPU's takes the precision, too.
 template <class Cpu, class Gpu>
 struct Products {
   Cpu cpu;
@@ -83,12 +80,11 @@ struct Products {
   template <class Device, class... Args>
   absl::Status run(OpKernelContext* ctx, fg_dtype dtype, int64_t rows, int64_t inputs,
                    int64_t units, fg_activation activation, Args... args) const {
-    if constexpr (std::is_same_v<Device, OnCpu>) {
-      return Device::run(ctx, cpu, gpu, dtype, rows, inputs, units, activation, args...);
+    if constexpr (Device::is_gpu) {
+      return Device::run(ctx, cpu, gpu, dtype, rows, inputs, units, activation,
+                         precision_of_products(), args...);
     } else {
-      const fg_cuda_precision precision =
-          tsl::tensor_float_32_execution_enabled() ? FG_CUDA_TF32 : FG_CUDA_STRICT;
-      return Device::run(ctx, cpu, gpu, dtype, rows, inputs, units, activation, precision, args...);
+      return Device::run(ctx, cpu, gpu, dtype, rows, inputs, units, activation, args...);
     }
   }
 };

@@ -70,14 +70,16 @@ struct OnGpu {
 };
 #endif
 
-// The same of a kernel that multiplies matrices, whose function for a GPU takes first how it does so
-// in float32: as TensorFlow's own products do there, by TensorFlow's switch.
+// How kernels for a GPU multiply matrices of float32: as TensorFlow's own products, by its switch.
+inline fg_cuda_precision precision_of_products() {
+  return tsl::tensor_float_32_execution_enabled() ? FG_CUDA_TF32 : FG_CUDA_STRICT;
+}
+
+// run() of a kernel whose function for a GPU takes that first.
 template <class Device, class Cpu, class Gpu, class... Args>
 absl::Status run_with_precision(OpKernelContext* ctx, Cpu cpu, Gpu gpu, Args... args) {
   if constexpr (Device::is_gpu) {
-    const fg_cuda_precision precision =
-        tsl::tensor_float_32_execution_enabled() ? FG_CUDA_TF32 : FG_CUDA_STRICT;
-    return Device::run(ctx, cpu, gpu, precision, args...);
+    return Device::run(ctx, cpu, gpu, precision_of_products(), args...);
   } else {
     return Device::run(ctx, cpu, gpu, args...);
   }
