@@ -2,10 +2,13 @@
 
 import ctypes
 import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.cuda import build, memory, worker
+from fastgen import native
+from tests.cuda import build, core_on_gpu, memory, worker
 
 ON_GPU = os.environ.get("FASTGEN_CUDA_TEST") == "gpu"
 
@@ -23,8 +26,6 @@ class OnGpu:
     """Calls in this process, of the library that was built for the GPU."""
 
     def __init__(self):
-        from fastgen import native
-
         self._library, self._memory = ctypes.CDLL(native.core_library()._name), memory.Gpu()
 
     def run(self, function, *arguments):
@@ -51,3 +52,25 @@ def call(cuda):
         return results[0] if len(results) == 1 else results
 
     return call
+
+
+@pytest.fixture(scope="session")
+def run_core():
+    """Runs code on fastgen.core and CuPy's stand-in, after the prologue; its output."""
+    try:
+        built = native.build_info()
+    except native.UnfitError as error:
+        pytest.skip(str(error))
+    if not built.get("cuda"):
+        pytest.skip("fastgen.core was built without CUDA")
+    folder = build.tensorflow_device()
+
+    def run(code, **environment):
+        path = os.pathsep.join([str(build.ROOT / "tests/cuda/stand_in"), str(build.ROOT)])
+        command = [sys.executable, "-c", core_on_gpu.PROLOGUE + code, str(folder)]
+        environment = {**os.environ, "PYTHONPATH": path, **environment}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
