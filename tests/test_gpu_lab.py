@@ -264,8 +264,8 @@ def test_arguments_are_those_of_the_header(library):
         ours.bind("fg_cuda_gaussian_sample_kl", cost=1)
     with pytest.raises(kernels.Missing, match="wants dtype, rows"):
         ours.bind("fg_cuda_gaussian_sample_kl")
-    nothing = dict.fromkeys(["seed", "mean", "log_var", "z", "kl"])
-    launch = ours.bind("fg_cuda_gaussian_sample_kl", dtype=9, rows=1, cols=1, **nothing)
+    given = {"seed": kernels.words(1, 2), **dict.fromkeys(["mean", "log_var", "z", "kl"])}
+    launch = ours.bind("fg_cuda_gaussian_sample_kl", dtype=9, rows=1, cols=1, **given)
     with pytest.raises(kernels.KernelError, match="Received: code 9"):
         launch()
 
