@@ -14,6 +14,7 @@ from tests.core.dense_networks import (
     discriminator,
     layers_of,
     optimizer_of,
+    variables_of,
 )
 from tests.core.mlp_reference import Player, discriminator_update
 from tests.core.optimizer_reference import RULES
@@ -110,6 +111,35 @@ def test_what_goes_around_a_rule(cuda, dtype, rule, option):
     layers = discriminator(dtype)
     batches = [(pixels(dtype, 9, key), pixels(dtype, 9, key + 5)) for key in range(2)]
     compare(cuda, layers, optimizer_of(layers, rule, **OPTIONS[option]), batches, dtype, 18)
+
+
+@dtypes
+def test_tensors_of_a_small_norm_are_not_clipped(cuda, dtype):
+    layers, batch = discriminator(dtype), (pixels(dtype, 9), pixels(dtype, 5, 1))
+    plain = Player(layers, optimizer_of(layers, "sgd", learning_rate=1.0))
+    discriminator_update(plain, *batch)
+    gradients = [w - v for w, v in zip(variables_of(layers), plain.variables, strict=True)]
+    lowest, *_, highest = sorted(map(np.linalg.norm, gradients))
+    assert highest > 2 * lowest
+    at = np.sqrt(lowest * highest)
+    optimizer = optimizer_of(layers, "sgd", learning_rate=1.0, clip="norm", clip_at=at)
+    compare(cuda, layers, optimizer, [batch], dtype, 14)
+
+
+@dtypes
+def test_an_infinite_gradient_makes_all_nan_where_norms_are_global(cuda, dtype):
+    """As in TensorFlow, whose factor is then NaN; by norms of tensors, others are updated."""
+    for clip in ("global_norm", "norm"):
+        layers = discriminator(dtype)
+        layers[0][0][0] = 0  # the loss does not know of the first feature
+        layers[1][0][...] = 64 * np.abs(layers[1][0])
+        layers[1][1][...] = -200  # real rows have a loss, and slopes of one sign
+        batch = pixels(dtype, 9), pixels(dtype, 5, 1)
+        batch[0][:, 0], batch[1][:, 0] = np.finfo(dtype).max, 0
+        optimizer = optimizer_of(layers, "sgd", clip=clip, clip_at=0.0625)
+        assert np.isfinite(update(cuda, layers, optimizer, *batch)["loss"])
+        left = [np.isfinite(w).all() for w in variables_of(layers)]
+        assert left == [False, *[clip == "norm"] * 3]
 
 
 def test_arrays_that_16_bytes_do_not_divide(cuda):
