@@ -66,6 +66,18 @@ Raises:
 Source: Goodfellow et al., Generative adversarial nets, NeurIPS 2014.
 )";
 
+// done must be where the networks are: a kernel writes there.
+void check_done(const Place& place, py::handle done) {
+  if (done.is_none()) return;
+  if (is_on_gpu(done) == place.on_gpu()) {
+    if (place.on_gpu()) check_in_place(kOp, "done", done);
+    return;
+  }
+  const char* const where[] = {"in NumPy", "on a GPU"};
+  throw py::value_error(std::string(kOp) + ": done must be " + where[place.on_gpu()] +
+                        ", as the networks are. Received: done " + where[!place.on_gpu()]);
+}
+
 void put_done(py::handle to, const int64_t done[2]) {
   if (to.is_none() || is_on_gpu(to)) return;
   Array out = output(kOp, "done", to, py::dtype::of<int64_t>(), {2});
@@ -161,6 +173,7 @@ py::dict step(const py::sequence& generator, const py::dict& generator_optimizer
   std::vector<const Array*> arrays = g.arrays({&images, &targets});
   for (const Array* x : d.arrays({})) arrays.push_back(x);
   const Place place(kOp, arrays);
+  check_done(place, done_);
   const Array rows = numbers_at<int64_t>(place, kOp, "rows", rows_, "iu", {-1, -1, -1},
                                          "integers of shape [steps, n_critic, batch]");
   const Shape of_rows = rows.shape();

@@ -80,16 +80,20 @@ Array in_place_anywhere(const char* op, const char* name, py::handle value) {
     const Array array = input(op, name, value);
     return output(op, name, value, array.value.dtype(), array.shape());
   }
-  const auto array = py::reinterpret_borrow<py::object>(value);
-  if (!py::isinstance(value, cupy(op).attr("ndarray")) ||
-      !py::cast<bool>(array.attr("flags").attr("c_contiguous"))) {
-    throw py::value_error(std::string(op) + ": " + name +
-                          " must be C-contiguous, of NumPy or CuPy: it is updated in place. "
-                          "Received: " +
-                          name + " of type " +
-                          std::string(py::str(py::type::handle_of(value).attr("__name__"))));
+  check_in_place(op, name, value);
+  return outline(op, name, py::reinterpret_borrow<py::object>(value));
+}
+
+void check_in_place(const char* op, const char* name, py::handle value) {
+  if (py::isinstance(value, cupy(op).attr("ndarray")) &&
+      py::cast<bool>(value.attr("flags").attr("c_contiguous"))) {
+    return;
   }
-  return outline(op, name, array);
+  throw py::value_error(std::string(op) + ": " + name +
+                        " must be C-contiguous, of NumPy or CuPy: it is updated in place. "
+                        "Received: " +
+                        name + " of type " +
+                        std::string(py::str(py::type::handle_of(value).attr("__name__"))));
 }
 
 Array any_on_gpu(const char* op, const char* name, py::handle value) {

@@ -33,6 +33,9 @@ Array bytes_anywhere(const char* op, const char* name, py::handle value);
 // An array to be written to where it is, of one of the kernels' dtypes.
 Array in_place_anywhere(const char* op, const char* name, py::handle value);
 
+// Refuses what is on a GPU and cannot be written to where it is.
+void check_in_place(const char* op, const char* name, py::handle value);
+
 // An array of any dtype on a GPU; of NumPy where that is the place, else a copy there; a new one there.
 Array any_on_gpu(const char* op, const char* name, py::handle value);
 Array at_place(const char* op, const char* name, const py::array& value, const Place& place);

@@ -37,6 +37,7 @@ Array numbers_at(const Place& place, const char* op, const char* name, py::handl
     return at_place(op, name, numbers<T>(op, name, value, kinds, shape, as), place);
   }
   const Array x = any_on_gpu(op, name, value);
+  place.check(op, x);
   const Shape found = x.shape();
   bool fits = found.size() == shape.size() && x.value.dtype().equal(py::dtype::of<T>());
   for (size_t i = 0; fits && i < shape.size(); ++i) fits = shape[i] < 0 || found[i] == shape[i];

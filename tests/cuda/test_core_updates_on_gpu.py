@@ -168,3 +168,29 @@ with pytest.raises(NotImplementedError, match="optimizer_update: on a GPU this k
     core.optimizer_update("sgd", 0, v, v, [], 1.0)
 """
     )
+
+
+def test_steps_that_are_refused(run_core):
+    run_core(
+        UPDATES
+        + """
+sgd = {"rule": "sgd", "iterations": 0, "learning_rate": 1.0}
+there, counts = (on_gpu(g), sgd, on_gpu(d), sgd, cupy.array(images)), cupy.array(np.full(2, 7))
+rows, seeds = np.zeros((1, 1, 2), "int64"), np.zeros((1, 2, 2), "int64")
+before = copy.deepcopy((g, d))
+for message, call in {
+    "on the current GPU, 0. Received: rows on GPU 1":
+        lambda: core.gan_step(*there, cupy.array(rows, device=1), seeds),
+    "gan_step: done must be in NumPy, as the networks are. Received: done on a GPU":
+        lambda: core.gan_step(g, sgd, d, sgd, images, rows, seeds, done=counts),
+    "gan_step: done must be on a GPU, as the networks are. Received: done in NumPy":
+        lambda: core.gan_step(*there, rows, seeds, done=np.zeros(2, "int64")),
+    "done must be C-contiguous, of NumPy or CuPy":
+        lambda: core.gan_step(*there, rows, seeds, done=Interface(counts)),
+}.items():
+    with pytest.raises(ValueError, match=message):
+        call()
+same((there[0], there[2]), before), same(on_gpu((g, d)), before)
+assert counts.get().tolist() == [7, 7]
+"""
+    )
