@@ -202,8 +202,8 @@ def seed(op, value):
 
 
 def apart(variables):
-    """Why no kernel takes these `tf.Variable`s together, or None."""
-    several = len({v.device for v in variables}) > 1
+    """Why no kernel takes these `tf.Variable`s together, some perhaps None; or None."""
+    several = len({v.device for v in variables if v is not None}) > 1
     return "variables are on several devices" if several else None
 
 

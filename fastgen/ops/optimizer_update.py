@@ -76,8 +76,8 @@ def optimizer_update(
     Raises:
         ValueError: if a gradient has another shape than its variable.
     """
-    state = [*variables, *(v for kind in slots for v in kind), *averages, *accumulators]
-    obstacle = apart([iterations, *state])
+    slots = [v for kind in slots for v in kind]
+    obstacle = apart([iterations, *variables, *slots, *averages, *accumulators, u_product])
     for dtype in {v.dtype for v in variables}:
         op = dispatch.fused_op("optimizer_update", dtype, obstacle=obstacle)
         if op is None:
@@ -95,7 +95,7 @@ def optimizer_update(
     op(
         iterations=iterations.handle,
         variables=_handles(variables),
-        slots=[v.handle for kind in slots for v in kind],
+        slots=_handles(slots),
         averages=_handles(averages),
         accumulators=_handles(accumulators),
         u_products=_handles([] if u_product is None else [u_product]),

@@ -230,6 +230,18 @@ def test_variables_on_two_devices_are_left_to_keras(gpu, unguarded, monkeypatch)
     np.testing.assert_array_equal(w.numpy(), [1.0, 2.0])
 
 
+def test_a_product_of_momenta_elsewhere_is_left_to_keras(gpu, unguarded, monkeypatch):
+    monkeypatch.setenv("FASTGEN_BACKEND", "auto")
+    with tf.device("/CPU:0"):
+        product = tf.Variable(1.0)
+    with tf.device(gpu):
+        iterations, w, m, v = (tf.Variable(x) for x in (np.int64(0), [1.0], [0.0], [0.0]))
+        arrays = iterations, [w], [tf.ones([1])], [[m], [v]], 0.5
+        given = {"slot_places": (0, 1), "momentum": 0.9, "rho": 0.99}
+        assert not ops.optimizer_update("nadam", *arrays, u_product=product, **given)
+    assert (w.numpy(), product.numpy(), iterations.numpy()) == ([1.0], 1.0, 0)
+
+
 def train(device, name):
     keras.utils.set_random_seed(1)
     with tf.device(device):
