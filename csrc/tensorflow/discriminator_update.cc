@@ -21,8 +21,7 @@ FASTGEN_PLAYER("discriminator_")
         "An update of a discriminator, in place, on real [m, features] and fake [n, features]. "
         "targets: of m + n rows, or of none: 1 and 0. telemetry: see "
         "csrc/kernels/discriminator_update.h. A loss that is not finite is an error on the CPU; on "
-        "a "
-        "GPU, which nothing waits for, telemetry tells");
+        "a GPU, which nothing waits for, telemetry tells");
 
 template <class Device>
 class DiscriminatorUpdateOp : public tensorflow::OpKernel {

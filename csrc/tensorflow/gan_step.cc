@@ -31,8 +31,7 @@ FASTGEN_PLAYER("discriminator_")
         "generator. images [n, features]; rows [steps, n_critic, batch]: the images of each batch; "
         "seeds [steps, n_critic + 1, 2]; targets [steps, n_critic, 2, batch], or none. telemetry "
         "[steps, 9]: see csrc/kernels/gan_step.h. A loss that is not finite is an error on the "
-        "CPU; on "
-        "a GPU, which nothing waits for, telemetry tells");
+        "CPU; on a GPU, which nothing waits for, telemetry tells");
 
 template <class Device>
 class GanStepOp : public tensorflow::OpKernel {
