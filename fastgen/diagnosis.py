@@ -43,7 +43,10 @@ def gpu_lines():
     except native.UnfitError:
         return []
     if not built:
-        return ["GPU: the library was built without CUDA; fastgen.jit.cuda needs no compiler"]
+        return [
+            "GPU: the library was built without nvcc; fastgen.core has CuPy compile what it can, "
+            "and fastgen.jit.cuda needs no compiler"
+        ]
     capabilities = [f"{x[:-1]}.{x[-1]}" for x in (name.rstrip("af") for name in built)]
     kernels = "kernels for compute capability " + ", ".join(capabilities)
     if not gpus:

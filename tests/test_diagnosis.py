@@ -53,7 +53,7 @@ H200 = {
 @pytest.mark.parametrize(
     ("cuda", "gpus", "line"),
     [
-        ([], [], "GPU: the library was built without CUDA; fastgen.jit.cuda needs"),
+        ([], [], "GPU: the library was built without nvcc; fastgen.core has CuPy compile"),
         (["80", "90a"], [], "GPU: CUDA sees none; kernels for compute capability 8.0, 9.0"),
         (["90"], [H200], "GPU 0: NVIDIA H200, compute capability 9.0, 132 multiproc.*, 139 GiB; "),
         (["90"], [{**H200, "runs": False}], "9.0, which do not run on it"),

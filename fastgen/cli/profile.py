@@ -20,7 +20,8 @@ def profile(
         str,
         typer.Argument(
             metavar="SCRIPT|MODEL",
-            help="A Python file; a folder of `fastgen train`, or a .keras file.",
+            help="A Python file; a folder of `fastgen train`, or a .keras file of a model of "
+            "fastgen's, or of one that rebuilds its inputs.",
         ),
     ],
     arguments: Annotated[
@@ -130,16 +131,17 @@ def _model(path, steps, batch_size):
     """Training steps of a saved model, on images that are noise."""
     import numpy as np
 
-    from fastgen.training import load_model
+    from fastgen.training.run import read_model
 
-    model = load_model(path)
+    model = read_model(path)
     if not model.compiled:
         raise ValueError(f"{path}: the model was saved without an optimizer")
-    shape = getattr(model, "image_shape", None) or model.input_shape[1:]
+    shape, has_targets = _of_noise(path, model)
     x = np.random.default_rng(0).random((steps * batch_size, *shape), "float32")
+    y = None if has_targets else x
 
     def fit():
-        model.fit(x, batch_size=batch_size, epochs=1, verbose=0)
+        model.fit(x, y, batch_size=batch_size, epochs=1, verbose=0)
         return 0
 
     fit()  # traced here, not in the recording
@@ -148,3 +150,19 @@ def _model(path, steps, batch_size):
         f"noise, {'×'.join(map(str, shape))}, after one that is not recorded"
     )
     return fit
+
+
+def _of_noise(path, model):
+    """The shape of what a model is trained on, and whether it has targets of its own."""
+    import fastgen.models as ours
+
+    if isinstance(model, (ours.VariationalAutoencoder, ours.Autoencoder, ours.GAN)):
+        return getattr(model, "image_shape", None) or model.input_shape[1:], True
+    shape = getattr(model, "input_shape", None)
+    one = isinstance(shape, tuple) and all(isinstance(n, int) for n in shape[1:])
+    if not one or shape != getattr(model, "output_shape", None):
+        raise ValueError(
+            f"{path}: noise is for models that rebuild inputs of one known shape. Received: "
+            f"{type(model).__name__}; profile a script that trains it"
+        )
+    return shape[1:], False

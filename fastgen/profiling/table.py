@@ -1,5 +1,7 @@
 """A profile as a table for the terminal."""
 
+import itertools
+
 STOCK_ROWS = 5  # of stock ops; the others share a line
 NUMBERS = ("runs", "steps", "total", "a run", "stock", "moved", "computed", "roofline")
 
@@ -40,6 +42,8 @@ def summary(profile):
             f"fastgen profile: {time(profile.seconds)}, of it {time(ours)} in ops of fastgen and "
             f"{time(stock)} in stock ops, summed over threads"
         )
+    if not ours:
+        yield "kernels that XLA (jit_compile=True) or fastgen.core ran are not seen"
     if profile.memory:
         peaks = (f"{name} {amount(value, 'B')}" for name, value in profile.memory.items())
         yield f"peak memory: {', '.join(peaks)}"
@@ -49,17 +53,22 @@ def summary(profile):
 
 
 def reasons(rows):
-    """Why a kernel has no ratio to stock ops."""
-    found = {f"{row['op']}: {row['why']}" for row in rows if row["why"]}
-    return sorted(found)
+    """Why kernels have no ratio to stock ops, a line each with those it is true of."""
+    found = {}
+    for row in rows:
+        if row["why"]:
+            found.setdefault(row["why"], set()).add(f"{row['op']} {row['shape']}".strip())
+    return [f"– {why}: {', '.join(sorted(ops))}" for why, ops in sorted(found.items())]
 
 
 def _table(rows):
     """The table, and how wide it is at least."""
     from rich.table import Table
 
-    names = ("op", "path", "shape", *NUMBERS)
     lines = [cells(row) for row in shown(rows)]
+    kept = [any(column) for column in zip(*lines, strict=True)]  # of stock ops alone most are empty
+    names = itertools.compress(("op", "path", "shape", *NUMBERS), kept)
+    lines = [tuple(itertools.compress(line, kept)) for line in lines]
     table, widths = Table(), []
     for name, column in zip(names, zip(*lines, strict=True), strict=True):
         wraps = name in ("shape", "roofline")

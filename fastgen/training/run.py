@@ -193,6 +193,18 @@ def load_model(path):
     """
     import fastgen.models
 
+    model = read_model(path)
+    ours = fastgen.models.VariationalAutoencoder, fastgen.models.Autoencoder, fastgen.models.GAN
+    if not isinstance(model, ours):
+        raise ValueError(
+            f"{path} must hold an Autoencoder, a VariationalAutoencoder or a GAN. "
+            f"Received: {type(model).__name__}"
+        )
+    return model
+
+
+def read_model(path):
+    """Any Keras model of a run's folder or of a `.keras` file; raises as `load_model` does."""
     path = Path(path)
     if path.is_dir():
         if not (path / "model.keras").exists():
@@ -202,14 +214,7 @@ def load_model(path):
         if path.suffix != ".keras" or not zipfile.is_zipfile(file):
             raise ValueError(f"{path} is not a .keras file")
     try:
-        model = keras.saving.load_model(path)
+        return keras.saving.load_model(path)
     # Keras reads JSON, HDF5 and a zip, and each has errors of its own for bytes that make no sense.
     except Exception as error:
         raise ValueError(f"{path} cannot be loaded: {error}") from error
-    ours = fastgen.models.VariationalAutoencoder, fastgen.models.Autoencoder, fastgen.models.GAN
-    if not isinstance(model, ours):
-        raise ValueError(
-            f"{path} must hold an Autoencoder, a VariationalAutoencoder or a GAN. "
-            f"Received: {type(model).__name__}"
-        )
-    return model

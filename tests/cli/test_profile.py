@@ -132,6 +132,27 @@ def test_a_model(invoke, models, tmp_path, name, op):
     assert path.read_bytes() == before
 
 
+def test_a_model_of_stock_keras(invoke, tmp_path):
+    """One that rebuilds its inputs needs no targets but them."""
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)])
+    model.compile(fastgen.optimizers.SGD(), "mse")
+    model.save("keras.keras")
+    sizes = ["--steps", "7", "--batch-size", "4", "--json", "p.json"]
+    result = invoke("profile", *QUICK, "keras.keras", *sizes)
+    assert result.exit_code == 0, result.output
+    assert launches(tmp_path / "p.json") == {"optimizer_update": 7}
+
+
+@pytest.mark.parametrize("shape", [(6,), (None,)])
+def test_a_model_that_noise_cannot_train(invoke, assert_one_line, shape):
+    inputs = keras.Input(shape)
+    outputs = keras.layers.Dense(5)(inputs) if shape[0] else keras.layers.Identity()(inputs)
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse")
+    model.save("keras.keras")
+    assert_one_line(invoke("profile", "keras.keras"), "profile a script that trains it")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,6 +12,7 @@ import tensorflow as tf
 import fastgen
 from fastgen import dispatch, ops
 from fastgen.profiling import session
+from fastgen.profiling.table import reasons
 
 MEAN = np.random.default_rng(0).standard_normal((700, 33)).astype("float32")
 
@@ -273,6 +274,24 @@ def test_ops_of_little_time_are_not_timed_again(row, monkeypatch):
         [ops.gaussian_noise(x, 0.5, (1, 2)) for _ in range(3)]
     assert compared == ["gaussian_noise"]
     assert row(p, "gaussian_kl")["why"] == "below 2% of the time of all, not timed again"
+
+
+def test_table_of_stock_ops_alone(record, capsys):
+    """Columns in which nothing stands are left out, and what a profile cannot see is said."""
+    record(lambda: tf.square(tf.zeros([3]))).table()
+    output = capsys.readouterr().out
+    assert "Square" in output and "total" in output
+    assert "roofline" not in output and "shape" not in output
+    assert "XLA" in output
+    record(sample_kl).table()
+    output = capsys.readouterr().out
+    assert "roofline" in output and "XLA" not in output
+
+
+def test_reasons_are_said_once():
+    rows = [{"op": "a", "shape": shape, "why": "slow"} for shape in ("2×3", "4×5", "2×3")]
+    rows += [{"op": "b", "shape": "", "why": "odd"}, {"op": "c", "shape": "1", "why": ""}]
+    assert reasons(rows) == ["– odd: b", "– slow: a 2×3, a 4×5"]
 
 
 def test_nothing_is_in_the_way_where_no_profile_is_open():
