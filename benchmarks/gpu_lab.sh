@@ -26,7 +26,15 @@ while (($#)); do
   esac
   shift
 done
+if [[ ! $budget =~ ^[1-9][0-9]*$ ]]; then
+  echo "gpu_lab.sh: --seconds needs a whole number above 0. Received: $budget" >&2
+  exit 2
+fi
 ((${#stages[@]})) || stages=(core)
+if [[ ${FASTGEN_LAB_ROWS:-} ]]; then # a misspelled one is found before the build, not after it
+  (cd "$root" && "$python" -c 'import sys; from benchmarks.gpu.rows import choose
+choose([name for name in sys.argv[1].split(",") if name])' "$FASTGEN_LAB_ROWS") || exit 2
+fi
 results=$root/benchmarks/results/h200
 if [[ $dry ]]; then out=${out:-$root/build/gpu_lab/dry-run}; else out=${out:-${OUT:-$results}}; fi
 mkdir -p "$out" && out=$(cd "$out" && pwd)

@@ -110,6 +110,20 @@ def test_unknown_arguments_are_refused(tmp_path):
     assert process.returncode == 2
 
 
+@pytest.mark.parametrize("seconds", ["x", "0", "-3", "1.5", ""])
+def test_seconds_that_are_none_are_refused(tmp_path, seconds):
+    process = start(tmp_path, "--seconds", seconds)
+    assert f"a whole number above 0. Received: {seconds}" in process.communicate(timeout=30)[0]
+    assert process.returncode == 2
+
+
+def test_unknown_rows_are_refused_before_the_build(tmp_path):
+    process = start(tmp_path, rows="adam_gan,nope")
+    said = process.communicate(timeout=30)[0]
+    assert "no rows ['nope']" in said and "build" not in said
+    assert process.returncode == 2
+
+
 def test_keras_rows_wait_for_the_gpu(monkeypatch):
     tf = pytest.importorskip("tensorflow")
     from benchmarks.gpu import keras_rows
