@@ -45,7 +45,7 @@ fi
 work=$root/build/gpu_lab
 tree=$work/tree
 mkdir -p "$work"
-exec > >(tee -a "$out/log.txt") 2>&1
+exec > >(trap '' INT TERM; exec tee -a "$out/log.txt") 2>&1 # the table goes through it after Ctrl-C
 log=$!
 cd "$root" || exit 1
 

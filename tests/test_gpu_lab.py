@@ -37,11 +37,16 @@ def trial(library):
     return lambda row=FORWARD: timing.Trial(row, device, kernels.Kernels(library, device), True)
 
 
-def start(out, *arguments, rows="sample_kl_backward,sample_kl_128x2_graph"):
+def start(out, *arguments, rows="sample_kl_backward,sample_kl_128x2_graph", **options):
     environment = {**os.environ, "PYTHON": sys.executable, "FASTGEN_LAB_ROWS": rows}
     command = [str(ROOT / "benchmarks/gpu_lab.sh"), "--dry-run", "--out", str(out), *arguments]
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
     )
 
 
@@ -88,6 +93,18 @@ def test_a_kill_leaves_what_was_done_and_the_table(library, tmp_path):
     assert "sample + KL, 1M×128, forward" in said[said.rindex("DRY RUN") :]
     found = [line["name"] for line in records(tmp_path) if line["kind"] == "row"]
     assert "sample_kl_forward" in found and len(found) < len(ROWS)
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_table_comes_after_ctrl_c(library, tmp_path, ended_by):
+    """A terminal sends it to every process of the script, also to the one that writes the log."""
+    process = start(tmp_path, "--seconds", "60", start_new_session=True)
+    while "== build, at most" not in process.stdout.readline():
+        assert process.poll() is None
+    os.killpg(process.pid, ended_by)
+    said = process.communicate(timeout=30)[0]
+    assert process.returncode == 128 + ended_by and "DRY RUN" in said
+    assert "DRY RUN" in (tmp_path / "log.txt").read_text()
 
 
 def test_without_time_nothing_starts(tmp_path):
