@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/scheduled_loop.h"
+#include "cuda/memory.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace fastgen {
@@ -58,10 +59,21 @@ struct OnCpu {
 #ifdef FASTGEN_CUDA
 struct OnGpu {
   void* stream;
+  ffi::ScratchAllocator scratch;  // what launches need beside their arrays is XLA's memory, too
 
   template <class Cpu, class Gpu, class... Args>
   ffi::Error run(Cpu, Gpu gpu, Args... args) {
-    return to_error(gpu(stream, args...));
+    const fg_cuda_memory lent = {&scratch, allocate};
+    fg_cuda_lend_memory(&lent);
+    const int code = gpu(stream, args...);
+    fg_cuda_lend_memory(nullptr);
+    return to_error(code);
+  }
+  static void* allocate(void* scratch, size_t bytes) {
+    constexpr size_t kAlignment = 16;
+    return static_cast<ffi::ScratchAllocator*>(scratch)
+        ->Allocate(bytes, kAlignment)
+        .value_or(nullptr);
   }
   static const double* number(AnyBuffer scalar) { return scalar.typed_data<double>(); }
 };
@@ -164,7 +176,9 @@ struct CtxDecoding<fastgen::OnGpu> {
   static std::optional<Type> Decode(const XLA_FFI_Api* api, XLA_FFI_ExecutionContext* ctx,
                                     DiagnosticEngine& diagnostic) {
     const auto stream = CtxDecoding<PlatformStream<void*>>::Decode(api, ctx, diagnostic);
-    return stream ? std::optional<Type>({*stream}) : std::nullopt;
+    auto scratch = CtxDecoding<ScratchAllocator>::Decode(api, ctx, diagnostic);
+    if (!stream || !scratch) return std::nullopt;
+    return Type{*stream, *std::move(scratch)};
   }
 };
 #endif

@@ -194,6 +194,18 @@ def test_errors_of_cuda_by_name(handlers):
         handlers.run(custom_call, "FastgenSigmoidCrossEntropy", arrays, (many, many, (), ()))
 
 
+def test_memory_of_a_launch_is_xlas(call, handlers):
+    """Sums of pieces of a row; all of it is given back."""
+    targets, logits, _ = cross_entropy_inputs("float32", (3, 8000), False)
+    before = handlers.run(memory.call, "on_gpu_scratch", (Out(np.zeros(2, np.int64)),))[0]
+    arrays = targets, logits, np.array(0.0), Out(poisoned((), "float32"))
+    (loss,) = call("FastgenSigmoidCrossEntropy", *arrays)
+    exact = reference.cross_entropy(targets.reshape(1, -1), logits.reshape(1, -1), 0.0)[0]
+    np.testing.assert_allclose(loss, exact[0], rtol=1e-6)
+    asked, kept = handlers.run(memory.call, "on_gpu_scratch", (Out(np.zeros(2, np.int64)),))[0]
+    assert asked > before[0] and kept == 0
+
+
 REGISTERED = """
 import ctypes, shutil, sys
 import tensorflow as tf

@@ -1,6 +1,9 @@
 // XLA on a GPU, as far as a custom call sees it: the handlers of csrc/xla by name, and a call of one
 // through the C interface, with a stream and errors of our own.
+#include <string.h>
+
 #include <map>
+#include <new>
 #include <vector>
 
 #include "core/status.h"
@@ -32,6 +35,24 @@ XLA_FFI_Error* get_stream(XLA_FFI_Stream_Get_Args* args) {
   return nullptr;
 }
 
+// Bytes of scratch memory: of the calls so far, and what none has given back.
+int64_t asked = 0, kept = 0;
+
+XLA_FFI_Error* allocate(XLA_FFI_DeviceMemory_Allocate_Args* args) {
+  if (args->size > size_t{1} << 40) {
+    return new XLA_FFI_Error{"out of memory", XLA_FFI_Error_Code_RESOURCE_EXHAUSTED};
+  }
+  args->data = ::operator new(args->size, std::align_val_t(args->alignment));
+  memset(args->data, 0xff, args->size);
+  asked += args->size, kept += args->size;
+  return nullptr;
+}
+XLA_FFI_Error* give_back(XLA_FFI_DeviceMemory_Free_Args* args) {
+  ::operator delete(args->data, std::align_val_t(16));
+  kept -= args->size;
+  return nullptr;
+}
+
 const XLA_FFI_Api* interface() {
   static const XLA_FFI_Api* const only = [] {
     auto* const api = new XLA_FFI_Api{};
@@ -42,6 +63,8 @@ const XLA_FFI_Api* interface() {
     api->XLA_FFI_Error_GetMessage = &get_message;
     api->XLA_FFI_Error_Destroy = &destroy_error;
     api->XLA_FFI_Stream_Get = &get_stream;
+    api->XLA_FFI_DeviceMemory_Allocate = &allocate;
+    api->XLA_FFI_DeviceMemory_Free = &give_back;
     return api;
   }();
   return only;
@@ -54,6 +77,12 @@ CustomCall::CustomCall(const char* op, XLA_FFI_Handler*, XLA_FFI_Handler* cuda) 
 }
 
 }  // namespace fastgen
+
+// Bytes of scratch memory that XLA has been asked for, and that it has not got back.
+extern "C" FG_API int on_gpu_scratch(void*, int64_t bytes[2]) {
+  bytes[0] = fastgen::asked, bytes[1] = fastgen::kept;
+  return FG_OK;
+}
 
 // An array as XLA describes it; dtype: an XLA_FFI_DataType.
 struct Described {
