@@ -91,6 +91,9 @@ def xla_flags(folder):
     return [*TENSORFLOW, *(flag for path in headers for flag in ("-isystem", str(path)))]
 
 
+LEAST_CUDA = (12, 1)  # the first whose kernels have more than 4 KB of parameters
+
+
 def find_cuda():
     """The nvcc to build .cu files with, or None; an error if they are demanded without one."""
     wish = os.environ.get("FASTGEN_CUDA", "")
@@ -99,6 +102,13 @@ def find_cuda():
     nvcc = None if wish == "0" else shutil.which(os.environ.get("NVCC") or "nvcc")
     if wish == "1" and nvcc is None:
         raise PlatformError("FASTGEN_CUDA=1, but nvcc is not on the PATH nor named by NVCC.")
+    release = nvcc and re.search(r"release (\d+)\.(\d+)", cuda_version(nvcc))
+    if release and tuple(map(int, release.groups())) < LEAST_CUDA:
+        said = f"{nvcc} is of CUDA {'.'.join(release.groups())}, kernels need 12.1 or later."
+        if wish == "1":
+            raise PlatformError(said)
+        print(f"fastgen: {said} Building none for GPUs.")
+        return None
     return nvcc
 
 

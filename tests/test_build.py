@@ -116,6 +116,17 @@ def test_cuda_that_cannot_be_had(setup, environment, message):
     assert message in done.stderr
 
 
+def test_cuda_that_is_too_old(setup, build, tmp_path):
+    nvcc = tmp_path / "old_nvcc"
+    nvcc.write_text("#!/bin/sh\necho Cuda compilation tools, release 11.8, V11.8.89\n")
+    nvcc.chmod(0o755)
+    done = setup(FASTGEN_CUDA="1", NVCC=str(nvcc))
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert f"{nvcc} is of CUDA 11.8, kernels need 12.1 or later." in done.stderr
+    made = build(FASTGEN_CUDA="", NVCC=str(nvcc))
+    assert "libfastgen_core.so" in made and not [name for name in made if name.endswith(".cu")]
+
+
 @pytest.mark.parametrize(
     "environment",
     [{"FASTGEN_CUDA": "0", "NVCC": "no-such-nvcc"}, {"FASTGEN_CUDA": "1"}, {"FASTGEN_CUDA": ""}],
