@@ -76,7 +76,7 @@ CASES = (
         "graph",
         operation="gaussian_sample_kl",
         shape=(32, 10),
-        iterations=400,
+        iterations=1000,
         bytes_per_element=32,
         providers=INSIDE_XLA,
         bars=(Bar("stock", 1.5), NUMBA),
