@@ -86,7 +86,7 @@ main()
     assert "9 images" in process.stdout.readline()
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("Interrupted")
     assert "Traceback" not in errors

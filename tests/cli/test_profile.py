@@ -94,7 +94,7 @@ def test_ctrl_c(start_python, script, tmp_path):
     while process.stdout.readline().strip() != "sleeping":
         assert process.poll() is None, process.stderr.read()
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and "Interrupted." in errors, errors
     assert "gaussian_kl" in output and "Traceback" not in errors
 

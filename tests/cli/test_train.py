@@ -176,7 +176,7 @@ main()
     while "epoch 1 " not in " ".join(process.stdout.readline().split()):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("Interrupted after ")
     run = Run(tmp_path / "fastgen-vae")

@@ -87,8 +87,8 @@ def longest_pause(run):
         done.set()
 
     thread = threading.Thread(target=work)
+    longest, last = 0, time.perf_counter()  # before: `run` may hold the lock as soon as it starts
     thread.start()
-    longest, last = 0, time.perf_counter()
     while not done.is_set():
         now = time.perf_counter()
         longest, last = max(longest, now - last), now

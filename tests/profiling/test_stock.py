@@ -180,9 +180,9 @@ def test_why_there_is_no_ratio(call, why):
 
 def test_the_ratio_is_that_of_the_times():
     ratio = stock._ratio_of_steps(
-        *[lambda s=s: (time.sleep(s), tf.constant(0))[1] for s in (0.01, 0.04)]
+        *[lambda s=s: (time.sleep(s), tf.constant(0))[1] for s in (0.02, 0.2)]
     )
-    assert 2.5 < ratio < 4.5
+    assert 2 < ratio <= 10.5  # 10, but a sleep may last longer
 
 
 def test_copies_run_one_after_the_other_and_none_is_dropped(record):

@@ -63,7 +63,7 @@ kill = At(1, 2, lambda: os.kill(os.getpid(), signal.SIGKILL))
 train_autoencoder("images.npz", "broken", callbacks=[kill], **{settings("denoising")!r})
 """
     process = start_python(code)
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
     assert Run("broken").epochs == 1
     whole = train_autoencoder("images.npz", "whole", **settings("denoising"))

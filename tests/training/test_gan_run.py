@@ -87,7 +87,7 @@ kill = At(1, 2, lambda: os.kill(os.getpid(), signal.SIGKILL))
 train_gan_run("images.npz", "broken", callbacks=[kill], **{settings(kind)!r})
 """
     process = start_python(code)
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
     assert Run("broken").epochs == 1
     assert_same(train_gan_run(out="broken", resume=True), whole(kind))

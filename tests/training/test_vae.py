@@ -97,7 +97,7 @@ kill = At(1, 2, lambda: os.kill(os.getpid(), signal.SIGKILL))
 train_vae("images.npz", "broken", kind={kind!r}, callbacks=[kill], **{SMALL!r})
 """
     process = start_python(code)
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
     broken = Run("broken")
     assert broken.epochs == 1 and broken.model.generate(2, seed=1).shape == (2, 8, 6)
