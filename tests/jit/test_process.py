@@ -97,7 +97,10 @@ def longest_pause(run):
 
 
 def test_the_interpreter_runs_meanwhile():
-    """A single tile of half a second, beside a callback that does hold the lock as long."""
+    """A single tile of half a second, beside a callback that does hold the lock as long.
+
+    On a busy machine either may look like the other for once.
+    """
 
     def orbit(x):
         for _ in range(20_000_000):
@@ -108,10 +111,10 @@ def test_the_interpreter_runs_meanwhile():
     step = tf.function(lambda x: kernel(x))
     x = tf.fill([4], 0.3)
     kernel.compiled(Scalars(("float32",))), step.get_concrete_function(x)
-    assert longest_pause(lambda: step(x)) < 0.8
+    assert any(longest_pause(lambda: step(x)) < 0.5 for _ in range(5))
     holding = ctypes.PyDLL(None).usleep  # a PyDLL keeps the lock
     register("holding", lambda count, inputs, outputs: holding(500_000) * 0)
-    assert longest_pause(lambda: raw("holding", x)) > 0.8
+    assert any(longest_pause(lambda: raw("holding", x)) > 0.5 for _ in range(5))
 
 
 DEFINE = """

@@ -247,9 +247,9 @@ HALF_IMPORTED = """
 import importlib, sys, fastgen
 import_module = importlib.import_module
 
-def spy(name, *package):
+def spy(name, package=None):
     try:
-        return import_module(name, *package)
+        return import_module(name, package)
     except Exception:
         failed.append(name)
         raise
