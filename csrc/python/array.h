@@ -1,4 +1,4 @@
-// NumPy arrays as the kernels see them: checked once here, then pointers and sizes.
+// Arrays as the kernels see them: checked once here, then pointers and sizes.
 #pragma once
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -15,21 +15,37 @@ namespace fastgen::python {
 namespace py = pybind11;
 using Shape = std::vector<py::ssize_t>;
 
-// An argument with the name its caller knows it by, for messages.
+// An argument with the name its caller knows it by, for messages. What it is was asked once.
 struct Array {
-  const char* name;
-  py::array value;  // of an array on a GPU its outline: nothing that could be read here
-  fg_dtype dtype;
-  py::object gpu_array = {};  // that array, of CuPy
+  const char* name = nullptr;
+  fg_dtype dtype = FG_UINT8;
+  py::object value = {};  // NumPy's array or, on a GPU, CuPy's
+  py::dtype type = {};
+  Shape sizes = {};
+  void* memory = nullptr;
+  int gpu = kNone;
+  py::object given = {};  // by the caller, who has it back, where value is a view of it
 
-  bool on_gpu() const { return static_cast<bool>(gpu_array); }
-  py::object result() const { return on_gpu() ? gpu_array : value; }
+  static constexpr int kNone = -1;
+
+  bool on_gpu() const { return gpu != kNone; }
+  py::object result() const { return given ? given : value; }
   // None of these needs the GIL.
-  Shape shape() const { return Shape(value.shape(), value.shape() + value.ndim()); }
-  int64_t size() const { return value.size(); }
-  const void* data() const { return value.data(); }
-  void* mutable_data() { return value.mutable_data(); }
+  const Shape& shape() const { return sizes; }
+  int64_t size() const {
+    int64_t product = 1;
+    for (py::ssize_t n : sizes) product *= n;
+    return product;
+  }
+  const void* data() const { return memory; }
+  void* mutable_data() { return memory; }
 };
+
+// A NumPy array, of any dtype.
+Array numpy_array(const char* name, py::array value);
+
+// NumPy's view of value, or a copy where there is none, of any dtype and layout.
+py::array numpy_view(const char* op, const char* name, py::handle value);
 
 // value, C-contiguous (copied only if it is not) and of any alignment, in a dtype of the kernels.
 Array input(const char* op, const char* name, py::handle value);
@@ -40,10 +56,14 @@ bool is_on_gpu(py::handle value);
 // array with the code of its dtype, which must be one of the kernels'.
 Array of_dtype(const char* op, Array array);
 
-// The same, or an array of uint8, where a kernel takes those.
-Array input_or_bytes(const char* op, const char* name, py::handle value);
+inline bool same_type(const py::dtype& a, const py::dtype& b) { return a.is(b) || a.equal(b); }
 
-// A new array, or out if the caller gave one that fits exactly.
+// The same of what is known not to be on a GPU; or an array of uint8, where a kernel takes those.
+Array numpy_input(const char* op, const char* name, py::handle value);
+Array numpy_input_or_bytes(const char* op, const char* name, py::handle value);
+
+// A new array, or out if the caller gave one that fits exactly: NumPy's, or what DLPack shows in the
+// CPU's memory.
 Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
              const Shape& shape);
 
@@ -71,6 +91,8 @@ py::dtype kl_dtype(fg_dtype dtype);
 std::array<int64_t, 2> seed_words(const char* op, py::handle seed);
 
 std::string text(const Shape& shape);
+std::string text(const py::dtype& dtype);
+std::string type_name(py::handle value);
 
 // Raises the Python exception of an fg_code, with fg_last_error() as its message.
 [[noreturn]] void raise(int code);

@@ -55,7 +55,7 @@ struct DenseArrays {
 
   DenseArrays(const char* op, py::handle x_, py::handle kernel_)
       : x(input_anywhere(op, "x", x_)), kernel(input_anywhere(op, "kernel", kernel_)) {
-    check_dtype(op, kernel, x.value.dtype(), "the dtype of x");
+    check_dtype(op, kernel, x.type, "the dtype of x");
     y = x.shape();
     if (y.size() < 2) {
       throw py::value_error(std::string(op) +
@@ -78,7 +78,7 @@ struct DenseArrays {
     if (bias_.is_none()) return x;
     const Array bias = input_anywhere(op, "bias", bias_);
     check_shape(op, bias, {units}, "one number for each unit");
-    check_dtype(op, bias, x.value.dtype(), "the dtype of x");
+    check_dtype(op, bias, x.type, "the dtype of x");
     return bias;
   }
 };
@@ -92,7 +92,7 @@ py::object dense(py::object x_, py::object kernel_, py::object bias_, const std:
   const fg_cuda_precision how = precision_code(op, precision);
   const Array bias = s.bias(op, bias_);
   const Place place(op, {&s.x, &s.kernel, &bias});
-  Array y = output(op, "y", py::none(), s.x.value.dtype(), s.y, place);
+  Array y = output(op, "y", py::none(), s.x.type, s.y, place);
   Layer::forward.run(place, s.x.dtype, s.rows, s.inputs, s.units, code, how, s.x.data(),
                      s.kernel.data(), bias_.is_none() ? nullptr : bias.data(), y.mutable_data(),
                      (void*)nullptr);
@@ -107,7 +107,7 @@ py::tuple dense_grad(py::object x_, py::object kernel_, py::object saved_, py::o
   const fg_activation code = activation_code(op, activation);
   const fg_cuda_precision how = precision_code(op, precision);
   const Array saved = input_anywhere(op, "saved", saved_), d_y = input_anywhere(op, "d_y", d_y_);
-  const py::dtype dtype = s.x.value.dtype();
+  const py::dtype dtype = s.x.type;
   for (const Array* a : {&saved, &d_y}) {
     check_shape(op, *a, s.y, "the shape of y");
     check_dtype(op, *a, dtype, "the dtype of x");

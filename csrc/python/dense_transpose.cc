@@ -110,7 +110,7 @@ py::object cross_entropy(py::object x_, py::object kernel_, py::object bias_, py
   const DenseArrays<Layer> s(op, x_, kernel_);
   const fg_cuda_precision how = precision_code(op, precision);
   const Array bias = s.bias(op, bias_), targets = bytes_anywhere(op, "targets", targets_);
-  const py::dtype dtype = s.x.value.dtype();
+  const py::dtype dtype = s.x.type;
   check_shape(op, targets, s.y, "the shape of the logits");
   if (targets.dtype != FG_UINT8) check_dtype(op, targets, dtype, "the dtype of x");
   const Place place(op, {&s.x, &s.kernel, &bias, &targets});

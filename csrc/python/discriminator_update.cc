@@ -62,7 +62,7 @@ py::dict dict_of(const double* telemetry) {
 py::dict dict_of(const Array& telemetry) {
   py::dict told;
   for (int i = 0; i < FG_DISCRIMINATOR_TELEMETRY; ++i) {
-    told[kDiscriminatorTelemetry[i]] = telemetry.gpu_array[py::int_(i)];
+    told[kDiscriminatorTelemetry[i]] = telemetry.value[py::int_(i)];
   }
   return told;
 }
@@ -88,7 +88,7 @@ py::dict update(const py::sequence& layers, const py::dict& optimizer, py::objec
   double telemetry[FG_DISCRIMINATOR_TELEMETRY];
   Array there = {};
   if (place.on_gpu()) {
-    there = new_on_gpu(kOp, "telemetry", py::dtype::of<double>(), {FG_DISCRIMINATOR_TELEMETRY});
+    there = new_on_gpu("telemetry", py::dtype::of<double>(), {FG_DISCRIMINATOR_TELEMETRY}, place);
   }
   run_networks(place, how, FASTGEN_BOTH(discriminator_update), &of, &of_real, &of_fake,
                given ? targets.data() : nullptr,

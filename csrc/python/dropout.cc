@@ -33,16 +33,16 @@ Raises:
 Source: Srivastava et al., Dropout, JMLR 15, 2014, in its inverted form.
 )";
 
-py::array run_kernel(py::object x_, double rate, py::object seed_, py::object out) {
+py::object run_kernel(py::object x_, double rate, py::object seed_, py::object out) {
   constexpr const char* op = "dropout";
   const Array x = input(op, "x", x_);
   const auto seed = seed_words(op, seed_);
-  Array y = output(op, "y", out, x.value.dtype(), x.shape());
+  Array y = output(op, "y", out, x.type, x.shape());
   check_overlap(op, {&y}, {&x});
   run([&, to = y.mutable_data()] {
     return fg_dropout(fg_pool(), x.dtype, x.size(), seed.data(), rate, x.data(), to);
   });
-  return y.value;
+  return y.result();
 }
 
 }  // namespace

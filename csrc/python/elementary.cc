@@ -207,45 +207,45 @@ Raises:
 Array float_input(const char* op, py::handle value) {
   Array x = input(op, "x", value);
   if (x.dtype != FG_FLOAT32 && x.dtype != FG_FLOAT64) {
-    throw py::value_error(std::string(op) + ": x must be float32 or float64. Received: x.dtype=" +
-                          std::string(py::str(x.value.dtype())));
+    throw py::value_error(std::string(op) +
+                          ": x must be float32 or float64. Received: x.dtype=" + text(x.type));
   }
   return x;
 }
 
 using Function = int (*)(fg_dtype, int64_t, const void*, void*);
 
-py::array map(const char* op, Function function, py::handle value, py::handle out) {
+py::object map(const char* op, Function function, py::handle value, py::handle out) {
   const Array x = float_input(op, value);
-  Array y = output(op, "y", out, x.value.dtype(), x.shape());
+  Array y = output(op, "y", out, x.type, x.shape());
   check_overlap(op, {&y}, {&x});
   run([&, to = y.mutable_data()] { return function(x.dtype, x.size(), x.data(), to); });
-  return y.value;
+  return y.result();
 }
 
 py::tuple sincos2pi(py::object value, py::object out) {
   constexpr const char* op = "sincos2pi";
   const Array x = float_input(op, value);
   const auto outs = outputs(op, out, 2);
-  Array sin = output(op, "sin", outs[0], x.value.dtype(), x.shape());
-  Array cos = output(op, "cos", outs[1], x.value.dtype(), x.shape());
+  Array sin = output(op, "sin", outs[0], x.type, x.shape());
+  Array cos = output(op, "cos", outs[1], x.type, x.shape());
   check_overlap(op, {&sin, &cos}, {&x});
   run([&, to_sin = sin.mutable_data(), to_cos = cos.mutable_data()] {
     return fg_sincos2pi(x.dtype, x.size(), x.data(), to_sin, to_cos);
   });
-  return py::make_tuple(sin.value, cos.value);
+  return py::make_tuple(sin.result(), cos.result());
 }
 
-py::array quotient(py::object a_, py::object b_, py::object out) {
+py::object quotient(py::object a_, py::object b_, py::object out) {
   constexpr const char* op = "quotient";
   const Array a = input(op, "a", a_), b = input(op, "b", b_);
   check_same(op, a, b);
-  Array y = output(op, "y", out, a.value.dtype(), a.shape());
+  Array y = output(op, "y", out, a.type, a.shape());
   check_overlap(op, {&y}, {&a, &b});
   run([&, to = y.mutable_data()] {
     return fg_quotient(a.dtype, a.size(), a.data(), b.data(), to);
   });
-  return y.value;
+  return y.result();
 }
 
 void def(py::module_& m, const char* name, Function function, const char* doc) {

@@ -70,7 +70,7 @@ Source: Goodfellow et al., Generative adversarial nets, NeurIPS 2014.
 void check_done(const Place& place, py::handle done) {
   if (done.is_none()) return;
   if (is_on_gpu(done) == place.on_gpu()) {
-    if (place.on_gpu()) check_in_place(kOp, "done", done);
+    if (place.on_gpu()) in_place_on_gpu(kOp, "done", done);
     return;
   }
   const char* const where[] = {"in NumPy", "on a GPU"};
@@ -125,7 +125,7 @@ Array rates_at(const Place& place, const char* name, py::handle value, double ot
                const Shape& shape, const char* as) {
   if (!value.is_none()) return numbers_at<double>(place, kOp, name, value, "fiu", shape, as);
   const auto all = numbers_or(kOp, name, value, otherwise, shape, as);
-  return at_place(kOp, name, py::array_t<double>(all.size(), all.data()), place);
+  return at_place(name, py::array_t<double>(all.size(), all.data()), place);
 }
 
 // On the CPU: an error once done has what was made before it.
@@ -146,7 +146,7 @@ py::dict run_on_cpu(const fg_player& g, const fg_player& d, const fg_gan_feed& f
 py::dict run_on_gpu(const Place& place, fg_cuda_precision how, const fg_player& g,
                     const fg_player& d, const fg_gan_feed& feed, py::handle done_) {
   Array telemetry =
-      new_on_gpu(kOp, "telemetry", py::dtype::of<double>(), {feed.steps, FG_GAN_TELEMETRY});
+      new_on_gpu("telemetry", py::dtype::of<double>(), {feed.steps, FG_GAN_TELEMETRY}, place);
   Array done = {};
   if (!done_.is_none()) {
     done = numbers_at<int64_t>(place, kOp, "done", done_, "i", {2}, "an array of two integers");
@@ -155,7 +155,7 @@ py::dict run_on_gpu(const Place& place, fg_cuda_precision how, const fg_player& 
                static_cast<double*>(telemetry.mutable_data()),
                done_.is_none() ? nullptr : static_cast<int64_t*>(done.mutable_data()));
   const auto all = py::slice(0, feed.steps, 1);
-  return dict_of([&](size_t i) { return telemetry.gpu_array[py::make_tuple(all, i)]; });
+  return dict_of([&](size_t i) { return telemetry.value[py::make_tuple(all, i)]; });
 }
 
 py::dict step(const py::sequence& generator, const py::dict& generator_optimizer,

@@ -86,8 +86,8 @@ py::tuple kl_grad(py::object mean_, py::object log_var_, py::object d_kl_, py::o
   check_dtype(op, d_kl, kl_dtype(mean.dtype), "the dtype of kl");
   const Place place(op, {&mean, &log_var, &d_kl});
   const auto outs = outputs(op, out, 2);
-  Array d_mean = output(op, "d_mean", outs[0], mean.value.dtype(), mean.shape(), place);
-  Array d_log_var = output(op, "d_log_var", outs[1], mean.value.dtype(), mean.shape(), place);
+  Array d_mean = output(op, "d_mean", outs[0], mean.type, mean.shape(), place);
+  Array d_log_var = output(op, "d_log_var", outs[1], mean.type, mean.shape(), place);
   check_overlap(op, {&d_mean, &d_log_var}, {&mean, &log_var, &d_kl});
   run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_kl_grad), mean.dtype, m.rows, m.cols, mean.data(),
          log_var.data(), d_kl.data(), d_mean.mutable_data(), d_log_var.mutable_data());

@@ -32,16 +32,16 @@ Raises:
 Source: Vincent et al., Stacked denoising autoencoders, JMLR 11, 2010, section 3.3.
 )";
 
-py::array run_kernel(py::object x_, double stddev, py::object seed_, py::object out) {
+py::object run_kernel(py::object x_, double stddev, py::object seed_, py::object out) {
   constexpr const char* op = "gaussian_noise";
   const Array x = input(op, "x", x_);
   const auto seed = seed_words(op, seed_);
-  Array y = output(op, "y", out, x.value.dtype(), x.shape());
+  Array y = output(op, "y", out, x.type, x.shape());
   check_overlap(op, {&y}, {&x});
   run([&, to = y.mutable_data()] {
     return fg_gaussian_noise(fg_pool(), x.dtype, x.size(), seed.data(), stddev, x.data(), to);
   });
-  return y.value;
+  return y.result();
 }
 
 }  // namespace

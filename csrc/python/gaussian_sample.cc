@@ -71,7 +71,7 @@ py::object sample(py::object mean_, py::object log_var_, py::object seed_, py::o
   check_same(op, mean, log_var);
   const auto seed = seed_words(op, seed_);
   const Place place(op, {&mean, &log_var});
-  Array z = output(op, "z", out, mean.value.dtype(), mean.shape(), place);
+  Array z = output(op, "z", out, mean.type, mean.shape(), place);
   check_overlap(op, {&z}, {&mean, &log_var});
   run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_sample), mean.dtype, mean.size(), seed.data(),
          mean.data(), log_var.data(), z.mutable_data());
@@ -85,7 +85,7 @@ py::object sample_grad(py::object log_var_, py::object seed_, py::object d_z_, p
   check_same(op, log_var, d_z);
   const auto seed = seed_words(op, seed_);
   const Place place(op, {&log_var, &d_z});
-  Array d_log_var = output(op, "d_log_var", out, log_var.value.dtype(), log_var.shape(), place);
+  Array d_log_var = output(op, "d_log_var", out, log_var.type, log_var.shape(), place);
   check_overlap(op, {&d_log_var}, {&log_var, &d_z});
   run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_sample_grad), log_var.dtype, log_var.size(),
          seed.data(), log_var.data(), d_z.data(), d_log_var.mutable_data());

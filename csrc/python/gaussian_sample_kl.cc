@@ -77,7 +77,7 @@ py::tuple sample_kl(py::object mean_, py::object log_var_, py::object seed_, py:
   const auto seed = seed_words(op, seed_);
   const Place place(op, {&mean, &log_var});
   const auto outs = outputs(op, out, 2);
-  Array z = output(op, "z", outs[0], mean.value.dtype(), mean.shape(), place);
+  Array z = output(op, "z", outs[0], mean.type, mean.shape(), place);
   Array kl = output(op, "kl", outs[1], kl_dtype(mean.dtype), m.outer, place);
   check_overlap(op, {&z, &kl}, {&mean, &log_var});
   run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_sample_kl), mean.dtype, m.rows, m.cols,
@@ -99,8 +99,8 @@ py::tuple sample_kl_grad(py::object mean_, py::object log_var_, py::object seed_
   check_dtype(op, d_kl, kl_dtype(mean.dtype), "the dtype of kl");
   const Place place(op, {&mean, &log_var, &d_z, &d_kl});
   const auto outs = outputs(op, out, 2);
-  Array d_mean = output(op, "d_mean", outs[0], mean.value.dtype(), mean.shape(), place);
-  Array d_log_var = output(op, "d_log_var", outs[1], mean.value.dtype(), mean.shape(), place);
+  Array d_mean = output(op, "d_mean", outs[0], mean.type, mean.shape(), place);
+  Array d_log_var = output(op, "d_log_var", outs[1], mean.type, mean.shape(), place);
   check_overlap(op, {&d_mean, &d_log_var}, {&mean, &log_var, &d_z, &d_kl});
   run_at(place, fg_pool(), FASTGEN_BOTH(gaussian_sample_kl_grad), mean.dtype, m.rows, m.cols,
          seed.data(), mean.data(), log_var.data(), d_z.data(), d_kl.data(), d_mean.mutable_data(),

@@ -1,55 +1,13 @@
 #include "python/gpu.h"
 
-#include <pybind11/stl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "python/attributes.h"
+#include "python/cupy.h"
+#include "python/dlpack.h"
+
 namespace fastgen::python {
-namespace {
-
-constexpr int kCuda = 2;  // DLPack's kDLCUDA
-
-bool speaks_dlpack_of_cuda(py::handle value) {
-  if (!py::hasattr(value, "__dlpack_device__")) return false;
-  const auto device = py::cast<py::tuple>(value.attr("__dlpack_device__")());
-  return py::cast<int>(device[0]) == kCuda;
-}
-
-py::module_ cupy(const char* op) {
-  try {
-    return py::module_::import("cupy");
-  } catch (py::error_already_set& error) {
-    py::raise_from(error, PyExc_ImportError,
-                   (std::string(op) +
-                    ": arrays on a GPU need CuPy, which does not load. pip install 'fastgen[cuda]'")
-                       .c_str());
-    throw py::error_already_set();
-  }
-}
-
-// The array's outline, for NumPy to answer what shape, dtype and address it has.
-Array unchecked_outline(const char* name, const py::object& array) {
-  const py::dtype dtype = py::dtype::from_args(array.attr("dtype"));
-  const auto shape = py::cast<Shape>(array.attr("shape"));
-  void* const data = reinterpret_cast<void*>(py::cast<uintptr_t>(array.attr("data").attr("ptr")));
-  return {name, py::array(dtype, shape, data, array), FG_UINT8, array};
-}
-Array outline(const char* op, const char* name, const py::object& array) {
-  return of_dtype(op, unchecked_outline(name, array));
-}
-
-// CuPy's array of value, contiguous; no copy if it is.
-py::object on_cupy(const char* op, py::handle value) {
-  py::module_ module = cupy(op);
-  py::object array = py::reinterpret_borrow<py::object>(value);
-  if (!py::isinstance(array, module.attr("ndarray"))) {
-    array = speaks_dlpack_of_cuda(value) ? module.attr("from_dlpack")(value)
-                                         : module.attr("asarray")(value);
-  }
-  return module.attr("ascontiguousarray")(array);
-}
-
-}  // namespace
 
 bool by_nvrtc() {
 #ifdef FASTGEN_CUDA
@@ -62,51 +20,51 @@ bool by_nvrtc() {
 
 bool is_on_gpu(py::handle value) {
   if (py::isinstance<py::array>(value)) return false;
-  return speaks_dlpack_of_cuda(value) || py::hasattr(value, "__cuda_array_interface__");
+  return cupy::is_array(value) || dlpack_device(value) == kDlpackCuda ||
+         has(value, names().cuda_array_interface);
+}
+
+Array any_on_gpu(const char* op, const char* name, py::handle value) {
+  return cupy::contiguous_view(op, name, value);
 }
 
 Array input_anywhere(const char* op, const char* name, py::handle value) {
-  return is_on_gpu(value) ? outline(op, name, on_cupy(op, value)) : input(op, name, value);
+  return is_on_gpu(value) ? of_dtype(op, any_on_gpu(op, name, value))
+                          : numpy_input(op, name, value);
 }
 
 Array bytes_anywhere(const char* op, const char* name, py::handle value) {
-  if (!is_on_gpu(value)) return input_or_bytes(op, name, value);
-  const Array array = unchecked_outline(name, on_cupy(op, value));
-  return array.value.dtype().equal(py::dtype::of<uint8_t>()) ? array : of_dtype(op, array);
+  if (!is_on_gpu(value)) return numpy_input_or_bytes(op, name, value);
+  Array array = any_on_gpu(op, name, value);
+  return same_type(array.type, py::dtype::of<uint8_t>()) ? array : of_dtype(op, std::move(array));
 }
 
 Array in_place_anywhere(const char* op, const char* name, py::handle value) {
   if (!is_on_gpu(value)) {
-    const Array array = input(op, name, value);
-    return output(op, name, value, array.value.dtype(), array.shape());
+    const Array array = numpy_input(op, name, value);
+    return output(op, name, value, array.type, array.shape());
   }
-  check_in_place(op, name, value);
-  return outline(op, name, py::reinterpret_borrow<py::object>(value));
+  return of_dtype(op, in_place_on_gpu(op, name, value));
 }
 
-void check_in_place(const char* op, const char* name, py::handle value) {
-  if (py::isinstance(value, cupy(op).attr("ndarray")) &&
-      py::cast<bool>(value.attr("flags").attr("c_contiguous"))) {
-    return;
+Array in_place_on_gpu(const char* op, const char* name, py::handle value) {
+  cupy::load(op);
+  if (cupy::is_array(value)) {
+    Array array = cupy::array_of(name, py::reinterpret_borrow<py::object>(value));
+    if (cupy::is_contiguous(array)) return array;
   }
   throw py::value_error(std::string(op) + ": " + name +
                         " must be C-contiguous, of NumPy or CuPy: it is updated in place. "
                         "Received: " +
-                        name + " of type " +
-                        std::string(py::str(py::type::handle_of(value).attr("__name__"))));
+                        name + " of type " + type_name(value));
 }
 
-Array any_on_gpu(const char* op, const char* name, py::handle value) {
-  return unchecked_outline(name, on_cupy(op, value));
+Array at_place(const char* name, const py::array& value, const Place& place) {
+  return place.on_gpu() ? cupy::array_of(name, cupy::copy_of(value)) : numpy_array(name, value);
 }
 
-Array at_place(const char* op, const char* name, const py::array& value, const Place& place) {
-  if (!place.on_gpu()) return {name, value, FG_UINT8};
-  return unchecked_outline(name, cupy(op).attr("array")(value));
-}
-
-Array new_on_gpu(const char* op, const char* name, const py::dtype& dtype, const Shape& shape) {
-  return unchecked_outline(name, cupy(op).attr("empty")(py::cast(shape), dtype));
+Array new_on_gpu(const char* name, const py::dtype& dtype, const Shape& shape, const Place& place) {
+  return cupy::new_array(name, dtype, shape, place.gpu());
 }
 
 void check_in_numpy(const char* op, const std::vector<const Array*>& arrays) {
@@ -120,23 +78,18 @@ void check_in_numpy(const char* op, const std::vector<const Array*>& arrays) {
 Array output(const char* op, const char* name, py::handle out, const py::dtype& dtype,
              const Shape& shape, const Place& place) {
   if (!place.on_gpu()) return output(op, name, out, dtype, shape);
-  py::module_ module = cupy(op);
-  if (out.is_none()) return outline(op, name, module.attr("empty")(py::cast(shape), dtype));
-  const std::string wrong = std::string(op) + ": out for " + name + " must be ";
-  if (!py::isinstance(out, module.attr("ndarray"))) {
-    throw py::value_error(wrong + "an array of CuPy. Received: out of type " +
-                          std::string(py::str(py::type::handle_of(out).attr("__name__"))));
+  if (out.is_none()) return of_dtype(op, cupy::new_array(name, dtype, shape, place.gpu()));
+  const auto wrong = [&] { return std::string(op) + ": out for " + name + " must be "; };
+  if (!cupy::is_array(out)) {
+    throw py::value_error(wrong() + "an array of CuPy. Received: out of type " + type_name(out));
   }
-  Array result = outline(op, name, py::reinterpret_borrow<py::object>(out));
+  Array result = cupy::array_of(name, py::reinterpret_borrow<py::object>(out));
   place.check(op, result);
-  if (result.shape() != shape || !result.value.dtype().equal(dtype) ||
-      !py::cast<bool>(out.attr("flags").attr("c_contiguous"))) {
-    throw py::value_error(wrong + "C-contiguous " + std::string(py::str(dtype)) + " of shape " +
-                          text(shape) +
-                          ". Received: " + std::string(py::str(result.value.dtype())) +
-                          " of shape " + text(result.shape()));
+  if (result.shape() != shape || !same_type(result.type, dtype) || !cupy::is_contiguous(result)) {
+    throw py::value_error(wrong() + "C-contiguous " + text(dtype) + " of shape " + text(shape) +
+                          ". Received: " + text(result.type) + " of shape " + text(result.shape()));
   }
-  return result;
+  return of_dtype(op, std::move(result));
 }
 
 Place::Place(const char* op, const std::vector<const Array*>& arrays) {
@@ -149,19 +102,16 @@ Place::Place(const char* op, const std::vector<const Array*>& arrays) {
                           (on_gpu_ ? " in NumPy" : " on a GPU"));
   }
   if (!on_gpu_) return;
-  const py::object cuda = cupy(op).attr("cuda");
-  device_ = py::cast<int>(cuda.attr("Device")().attr("id"));
+  gpu_ = cupy::current_gpu();
   for (const Array* array : arrays) check(op, *array);
-  stream_ =
-      reinterpret_cast<void*>(py::cast<uintptr_t>(cuda.attr("get_current_stream")().attr("ptr")));
+  stream_ = cupy::current_stream();
 }
 
 void Place::check(const char* op, const Array& array) const {
-  const int device = py::cast<int>(array.gpu_array.attr("device").attr("id"));
-  if (device == device_) return;
+  if (array.gpu == gpu_) return;
   throw py::value_error(std::string(op) + ": arrays must be on the current GPU, " +
-                        std::to_string(device_) + ". Received: " + array.name + " on GPU " +
-                        std::to_string(device));
+                        std::to_string(gpu_) + ". Received: " + array.name + " on GPU " +
+                        std::to_string(array.gpu));
 }
 
 }  // namespace fastgen::python

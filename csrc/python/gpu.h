@@ -14,13 +14,14 @@ class Place {
   Place(const char* op, const std::vector<const Array*>& arrays);
   bool on_gpu() const { return on_gpu_; }
   void* stream() const { return stream_; }
+  int gpu() const { return gpu_; }
 
   // On a GPU: the array must be on the current one.
   void check(const char* op, const Array& array) const;
 
  private:
   bool on_gpu_;
-  int device_ = 0;
+  int gpu_ = 0;
   void* stream_ = nullptr;
 };
 
@@ -33,13 +34,11 @@ Array bytes_anywhere(const char* op, const char* name, py::handle value);
 // An array to be written to where it is, of one of the kernels' dtypes.
 Array in_place_anywhere(const char* op, const char* name, py::handle value);
 
-// Refuses what is on a GPU and cannot be written to where it is.
-void check_in_place(const char* op, const char* name, py::handle value);
-
-// An array of any dtype on a GPU; of NumPy where that is the place, else a copy there; a new one there.
+// An array of any dtype on a GPU, to be written to where it is; one to be read; of NumPy where that is the place, else a copy there; a new one there.
+Array in_place_on_gpu(const char* op, const char* name, py::handle value);
 Array any_on_gpu(const char* op, const char* name, py::handle value);
-Array at_place(const char* op, const char* name, const py::array& value, const Place& place);
-Array new_on_gpu(const char* op, const char* name, const py::dtype& dtype, const Shape& shape);
+Array at_place(const char* name, const py::array& value, const Place& place);
+Array new_on_gpu(const char* name, const py::dtype& dtype, const Shape& shape, const Place& place);
 
 // Refuses arrays on a GPU, as input() does, of a kernel that is for the CPU alone.
 void check_in_numpy(const char* op, const std::vector<const Array*>& arrays);

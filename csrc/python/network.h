@@ -34,25 +34,24 @@ template <class T>
 Array numbers_at(const Place& place, const char* op, const char* name, py::handle value,
                  const char* kinds, const Shape& shape, const char* as) {
   if (!place.on_gpu() || !is_on_gpu(value)) {
-    return at_place(op, name, numbers<T>(op, name, value, kinds, shape, as), place);
+    return at_place(name, numbers<T>(op, name, value, kinds, shape, as), place);
   }
   const Array x = any_on_gpu(op, name, value);
   place.check(op, x);
   const Shape found = x.shape();
-  bool fits = found.size() == shape.size() && x.value.dtype().equal(py::dtype::of<T>());
+  bool fits = found.size() == shape.size() && same_type(x.type, py::dtype::of<T>());
   for (size_t i = 0; fits && i < shape.size(); ++i) fits = shape[i] < 0 || found[i] == shape[i];
   if (fits) return x;
   throw py::value_error(std::string(op) + ": " + name + " must be " + as + ", on a GPU " +
-                        std::string(py::str(py::object(py::dtype::of<T>()))) +
-                        ". Received: " + name + ".shape=" + text(found) +
-                        ", dtype=" + std::string(py::str(py::object(x.value.dtype()))));
+                        text(py::dtype::of<T>()) + ". Received: " + name + ".shape=" + text(found) +
+                        ", dtype=" + text(x.type));
 }
 
 // Integers, perhaps none.
 struct Integers {
   Array array = {};
   const int64_t* data() const {
-    return array.value.size() ? static_cast<const int64_t*>(array.data()) : nullptr;
+    return array.value && array.size() ? static_cast<const int64_t*>(array.data()) : nullptr;
   }
 };
 
@@ -71,7 +70,7 @@ class Network {
     for (const Array& x : variables_) all.push_back(&x);
     return all;
   }
-  py::dtype dtype() const { return variables_[0].value.dtype(); }
+  py::dtype dtype() const { return variables_[0].type; }
   fg_dtype dtype_code() const { return variables_[0].dtype; }
   py::ssize_t inputs() const { return layers_.front().inputs; }
   py::ssize_t units() const { return layers_.back().units; }

@@ -18,11 +18,11 @@ inline void check_count(const char* op, const std::string& what, size_t count, s
 
 // An array to be written in place, like `as` where that is given.
 inline Array in_place(const char* op, const char* name, py::handle value, const Array* as) {
-  if (as && !is_on_gpu(value)) return output(op, name, value, as->value.dtype(), as->shape());
+  if (as && !is_on_gpu(value)) return output(op, name, value, as->type, as->shape());
   const Array array = in_place_anywhere(op, name, value);
   if (as) {
     check_shape(op, array, as->shape(), "the shape of its variable");
-    check_dtype(op, array, as->value.dtype(), "the dtype of its variable");
+    check_dtype(op, array, as->type, "the dtype of its variable");
   }
   return array;
 }

@@ -90,7 +90,7 @@ py::object update(const std::string& rule, int64_t iterations, const py::list& v
   const Place place(kOp, all);
   const bool is_known = !place.on_gpu() || optimizer.of.loss_scale == 0;
   int applied = 1;
-  Array there = is_known ? Array() : new_on_gpu(kOp, "applied", py::dtype::of<int>(), {});
+  Array there = is_known ? Array() : new_on_gpu("applied", py::dtype::of<int>(), {}, place);
   int* const to = is_known ? &applied : static_cast<int*>(there.mutable_data());
   run_at(place, fg_pool(), FASTGEN_BOTH(optimizer_update),
          static_cast<const fg_optimizer*>(&optimizer.of), static_cast<int64_t>(tensors.size()),

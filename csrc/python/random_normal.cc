@@ -95,7 +95,7 @@ py::dtype noise_dtype(const char* op, py::handle value) {
                         std::string(py::repr(value)));
 }
 
-py::array random_normal(py::object shape, py::object seed_, py::object dtype, py::object out) {
+py::object random_normal(py::object shape, py::object seed_, py::object dtype, py::object out) {
   constexpr const char* op = "random_normal";
   const Shape sizes = shape_of(op, shape);
   const auto seed = seed_words(op, seed_);
@@ -103,7 +103,7 @@ py::array random_normal(py::object shape, py::object seed_, py::object dtype, py
   run([&, to = eps.mutable_data()] {
     return fg_random_normal(fg_pool(), eps.dtype, eps.size(), seed.data(), to);
   });
-  return eps.value;
+  return eps.result();
 }
 
 template <size_t N>

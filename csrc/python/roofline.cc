@@ -49,13 +49,13 @@ Raises:
     ValueError: panels or iterations is negative.
 )";
 
-py::array triad(py::object a_, py::object b_, py::object c_, float scale) {
+py::object triad(py::object a_, py::object b_, py::object c_, float scale) {
   constexpr const char* op = "triad";
   const Array b = input(op, "b", b_), c = input(op, "c", c_);
   check_dtype(op, b, py::dtype::of<float>(), "dtype float32");
   check_same(op, b, c);
   if (a_.is_none()) throw py::value_error("triad: a must be an array. Received: a=None");
-  Array a = output(op, "a", a_, b.value.dtype(), b.shape());
+  Array a = output(op, "a", a_, b.type, b.shape());
   check_overlap(op, {&a}, {&b, &c});
   if (a.size() && (a.data() == b.data() || a.data() == c.data())) {
     throw py::value_error("triad: a must not be b or c. Received: overlapping memory");
@@ -64,7 +64,7 @@ py::array triad(py::object a_, py::object b_, py::object c_, float scale) {
     return fg_triad(fg_pool(), a.size(), scale, static_cast<const float*>(b.data()),
                     static_cast<const float*>(c.data()), to);
   });
-  return a.value;
+  return a.result();
 }
 
 double fma_peak(int64_t panels, int64_t iterations) {

@@ -117,7 +117,7 @@ py::object forward(py::object targets_, py::object logits_, double label_smoothi
   check_overlap(op, {&loss}, {&targets, &logits});
   void* to_slope = nullptr;
   if (!slope_.is_none()) {
-    Array slope = output(op, "slope", slope_, logits.value.dtype(), logits.shape(), place);
+    Array slope = output(op, "slope", slope_, logits.type, logits.shape(), place);
     check_overlap(op, {&loss, &slope}, {&targets, &logits});
     to_slope = slope.mutable_data();
   }
@@ -132,7 +132,7 @@ py::object grad(py::object targets_, py::object logits_, py::object d_loss_, dou
   const auto [targets, logits, m] = inputs(op, targets_, logits_);
   const Array d_loss = upstream(op, d_loss_, m, logits.dtype);
   const Place place(op, {&targets, &logits, &d_loss});
-  Array d_logits = output(op, "d_logits", out, logits.value.dtype(), logits.shape(), place);
+  Array d_logits = output(op, "d_logits", out, logits.type, logits.shape(), place);
   check_overlap(op, {&d_logits}, {&targets, &logits, &d_loss});
   run_at(place, fg_pool(), FASTGEN_BOTH(sigmoid_cross_entropy_grad), logits.dtype, targets.dtype,
          m.rows, m.cols, targets.data(), logits.data(), label_smoothing, d_loss.data(),
@@ -146,7 +146,7 @@ py::object from_slope_grad(py::object slope_, py::object d_loss_, py::object out
   const Matrix m = matrix(op, slope);
   const Array d_loss = upstream(op, d_loss_, m, slope.dtype);
   const Place place(op, {&slope, &d_loss});
-  Array d_logits = output(op, "d_logits", out, slope.value.dtype(), slope.shape(), place);
+  Array d_logits = output(op, "d_logits", out, slope.type, slope.shape(), place);
   check_overlap(op, {&d_logits}, {&slope, &d_loss});
   run_at(place, fg_pool(), FASTGEN_BOTH(sigmoid_cross_entropy_from_slope_grad), slope.dtype, m.rows,
          m.cols, slope.data(), d_loss.data(), d_logits.mutable_data());

@@ -116,7 +116,7 @@ py::object gradient(py::object activations_, double target, const std::string& k
   check_same(op, activations, d_passed);
   const Place place(op, {&activations, &activity, &d_penalty, &d_activity, &d_passed});
   Array d_activations =
-      output(op, "d_activations", out, activations.value.dtype(), activations.shape(), place);
+      output(op, "d_activations", out, activations.type, activations.shape(), place);
   check_overlap(op, {&d_activations},
                 {&activations, &activity, &d_penalty, &d_activity, &d_passed});
   run_at(place, fg_pool(), FASTGEN_BOTH(sparsity_grad), activations.dtype, m.rows, m.cols, kind,

@@ -153,7 +153,7 @@ close(place, z), close(to_kl, kl)
 for out, message in [
     (np.empty((5, 12), "float32"), "out for z must be an array of CuPy"),
     (cupy.empty((5, 11), "float32"), "of shape .5, 12.. Received: float32 of"),
-    (cupy.ndarray(np.zeros((12, 5), "float32").T), "C-contiguous"),
+    (cupy.array(np.zeros((12, 5), "float32").T), "C-contiguous"),
     (cupy.array(mean, device=1), "current GPU, 0. Received: z on GPU 1"),
 ]:
     with pytest.raises(ValueError, match=message):

@@ -137,7 +137,7 @@ there, gpu_optimizer, v = on_gpu(d), on_gpu(optimizer), on_gpu(w)
 before = copy.deepcopy((d, optimizer, w))
 deep = on_gpu(network(*[12] * 13, 1))
 real, made = cupy.array(images), cupy.array(fake)
-transposed = cupy.ndarray(normal(7, 12).T)
+transposed = cupy.array(normal(7, 12).T)
 averaging = {**gpu_optimizer, "ema_momentum": 0.9, "averages":
              [cupy.array(x) for layer in d for x in layer[:2]]}
 sgd = {"rule": "sgd", "iterations": 0, "learning_rate": 1.0}

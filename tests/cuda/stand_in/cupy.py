@@ -13,8 +13,8 @@ ON_CPU = pathlib.Path(__file__).resolve().parents[1] / "on_cpu"
 
 
 class _Memory:
-    def __init__(self, array):
-        self.array, self.ptr = array, array.ctypes.data
+    def __init__(self, array, device):
+        self.array, self.ptr, self.device_id = array, array.ctypes.data, device
 
 
 class _Device:
@@ -25,10 +25,12 @@ class _Device:
 
 
 class ndarray:
-    """An array whose elements only get() shows."""
+    """An array whose elements only get() shows; new ones are poisoned."""
 
-    def __init__(self, array, device=0):
-        self.data, self.device = _Memory(array), _Device(device)
+    def __init__(self, shape, dtype=float, *, over=None, device=0):
+        unwritten = np.nan if np.dtype(dtype).kind == "f" else -7
+        array = np.full(shape, unwritten, dtype) if over is None else over
+        self.data, self.device = _Memory(array, device), _Device(device)
         self.shape, self.dtype = array.shape, array.dtype
 
     @property
@@ -41,7 +43,7 @@ class ndarray:
         return {**whole, "strides": self.data.array.strides, "version": 3}
 
     def __getitem__(self, key):
-        return ndarray(np.asarray(self.data.array[key]))
+        return _over(np.asarray(self.data.array[key]))
 
     def get(self):
         return self.data.array.copy()
@@ -55,30 +57,38 @@ class cuda:
 
     class runtime:
         @staticmethod
+        def getDevice():
+            return _Device.current
+
+        @staticmethod
         def memsetAsync(pointer, value, size, stream):
             ctypes.memset(pointer, value, size)
 
 
 def array(x, device=0):
-    return ndarray(np.array(x), device)
+    return _over(np.array(x), device)
 
 
 def empty(shape, dtype):
-    unwritten = np.nan if np.dtype(dtype).kind == "f" else -7
-    return ndarray(np.full(shape, unwritten, dtype))
+    return ndarray(shape, dtype)
 
 
 def ascontiguousarray(x):
-    return x if x.flags.c_contiguous else ndarray(np.ascontiguousarray(x.data.array))
+    """Itself if it is; never a scalar."""
+    return x if x.shape and x.flags.c_contiguous else _over(np.ascontiguousarray(x.data.array))
 
 
 def asarray(x):
     """Of whatever has the interface; no copy."""
-    return ndarray(_at(**{k: x.__cuda_array_interface__[k] for k in ("shape", "typestr", "data")}))
+    return _over(_at(**{k: x.__cuda_array_interface__[k] for k in ("shape", "typestr", "data")}))
 
 
 def from_dlpack(x):
-    return ndarray(np.from_dlpack(x.on_cpu))
+    return _over(np.from_dlpack(x.on_cpu))
+
+
+def _over(array, device=0):
+    return ndarray(array.shape, over=array, device=device)
 
 
 class RawModule:
