@@ -50,7 +50,11 @@ bool is_plain(py::handle value) {
 
 Array contiguous_input(const char* op, const char* name, py::handle value) {
   py::array array = numpy_view(op, name, value);
-  if (!contiguous(array)) array = py::array::ensure(array, py::array::c_style);
+  if (array && !contiguous(array)) array = py::array::ensure(array, py::array::c_style);
+  if (!array) {
+    throw py::value_error(prefix(op) + name + " must be an array. Received: " + name + " of type " +
+                          type_name(value));
+  }
   return numpy_array(name, std::move(array));
 }
 
@@ -95,9 +99,7 @@ py::array numpy_view(const char* op, const char* name, py::handle value) {
   if (!py::isinstance<py::array>(value) && exports_memory(value)) {
     return exported_array(op, name, value);
   }
-  if (auto array = py::array::ensure(value)) return array;
-  throw py::value_error(prefix(op) + name + " must be an array. Received: " + name + " of type " +
-                        type_name(value));
+  return py::array::ensure(value);
 }
 
 Array input(const char* op, const char* name, py::handle value) {

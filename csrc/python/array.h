@@ -44,7 +44,8 @@ struct Array {
 // A NumPy array, of any dtype.
 Array numpy_array(const char* name, py::array value);
 
-// NumPy's view of value, or a copy where there is none, of any dtype and layout.
+// NumPy's view of value, or a copy where there is none, of any dtype and layout; null of what is no
+// array.
 py::array numpy_view(const char* op, const char* name, py::handle value);
 
 // value, C-contiguous (copied only if it is not) and of any alignment, in a dtype of the kernels.

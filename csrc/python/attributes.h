@@ -10,6 +10,7 @@ namespace py = pybind11;
 struct Names {
   PyObject* dtype = PyUnicode_InternFromString("dtype");
   PyObject* shape = PyUnicode_InternFromString("shape");
+  PyObject* strides = PyUnicode_InternFromString("strides");
   PyObject* data = PyUnicode_InternFromString("data");
   PyObject* ptr = PyUnicode_InternFromString("ptr");
   PyObject* device_id = PyUnicode_InternFromString("device_id");

@@ -33,10 +33,10 @@ int small(const py::object& number) {
   return static_cast<int>(value);
 }
 
-Shape sizes(const py::tuple& shape) {
-  Shape all(shape.size());
+Shape numbers(const py::tuple& tuple) {
+  Shape all(tuple.size());
   for (size_t i = 0; i < all.size(); ++i) {
-    all[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape.ptr(), i));
+    all[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(tuple.ptr(), i));
   }
   return all;
 }
@@ -80,7 +80,7 @@ bool is_array(py::handle value) {
 Array array_of(const char* name, py::object array) {
   Array x{name};
   x.type = py::dtype(get(array, names().dtype));
-  x.sizes = sizes(get(array, names().shape));
+  x.sizes = numbers(get(array, names().shape));
   const py::object data = get(array, names().data);
   x.memory = pointer(get(data, names().ptr));
   x.gpu = small(get(data, names().device_id));
@@ -89,15 +89,19 @@ Array array_of(const char* name, py::object array) {
 }
 
 bool is_contiguous(const Array& x) {
-  return x.shape().empty() || call(library->ascontiguousarray, x.value).is(x.value);
+  if (x.size() == 0) return true;
+  const Shape strides = numbers(get(x.value, names().strides));
+  py::ssize_t dense = x.type.itemsize();
+  for (size_t i = strides.size(); i-- > 0; dense *= x.sizes[i]) {
+    if (x.sizes[i] != 1 && strides[i] != dense) return false;
+  }
+  return true;
 }
 
 Array contiguous_view(const char* op, const char* name, py::handle value) {
   load(op);
   Array x = array_of(name, view(op, name, value));
-  if (x.shape().empty()) return x;  // which CuPy would make a vector
-  py::object contiguous = call(library->ascontiguousarray, x.value);
-  return contiguous.is(x.value) ? x : array_of(name, std::move(contiguous));
+  return is_contiguous(x) ? x : array_of(name, call(library->ascontiguousarray, x.value));
 }
 
 py::object copy_of(const py::array& value) { return call(library->array, value); }

@@ -11,8 +11,6 @@ bool is_array(py::handle value);
 
 // A CuPy array, of any dtype, as it is.
 Array array_of(const char* name, py::object array);
-
-// Asked by a call that returns what is contiguous, and copies what is not: Python's flags take longer.
 bool is_contiguous(const Array& array);
 
 // The array that value is, or shares its memory with; contiguous, which may take a copy.

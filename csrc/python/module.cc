@@ -10,7 +10,9 @@ PYBIND11_MODULE(core, m) {
   }
   m.doc() = R"(fastgen's kernels on NumPy arrays: no TensorFlow needed.
 
-Arrays may be unaligned; those that are not C-contiguous are copied. Kernels run without the GIL on
+Arrays may be unaligned; those that are not C-contiguous are copied. Arrays of other libraries in the
+CPU's memory, PyTorch's tensors and JAX's arrays among them, may stand where NumPy's may, without a copy,
+if they have DLPack; results are NumPy's. What may not be written to, as JAX's, is no output. Kernels run without the GIL on
 threads() threads and their results do not depend on how many.
 
 Functions that say so also take arrays on a GPU, all of them then, and run on CuPy's current stream:

@@ -17,7 +17,7 @@ namespace fastgen::python {
 template <class T>
 py::array_t<T, py::array::c_style> numbers(const char* op, const char* name, py::handle value,
                                            const char* kinds, const Shape& shape, const char* as) {
-  const auto given = py::array::ensure(value);
+  const py::array given = numpy_view(op, name, value);
   const bool good = given && std::string(kinds).find(given.dtype().kind()) != std::string::npos;
   const Shape found = good ? Shape(given.shape(), given.shape() + given.ndim()) : Shape();
   bool fits = good && found.size() == shape.size();

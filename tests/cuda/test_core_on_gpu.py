@@ -175,6 +175,37 @@ for other, message in [
         core.gaussian_sample_kl(other, on_gpu, (1, 2))
 with pytest.raises(ValueError, match="takes arrays of NumPy. Received: x on a GPU"):
     core.exp(on_gpu)
+class Bound:
+    def __dlpack_device__(self):
+        return 2, 0
+    @property
+    def on_cpu(self):
+        raise BufferError("not while it needs a gradient")
+with pytest.raises(ValueError, match="CuPy can read. Received: mean of type Bound: not while it"):
+    core.gaussian_kl(Bound(), on_gpu)
+""")
+
+
+def test_what_a_call_asks(run_core):
+    """Of each array four things, once: what a call takes. And no copy is made to refuse one."""
+    run_core("""
+asked = []
+class Watched(cupy.ndarray):
+    def __getattribute__(self, name):
+        asked.append(name)
+        return super().__getattribute__(name)
+cupy.ascontiguousarray = None  # which nothing here needs
+given = [Watched(x.shape, over=x) for x in (mean, log_var)]
+out = Watched(5, over=np.empty(5, "float32"))
+core.gaussian_kl(*given)  # which looks CuPy up
+asked.clear()
+close(core.gaussian_kl(*given), kl)
+assert sorted(asked) == sorted(["data", "dtype", "shape", "strides"] * 2)
+asked.clear()
+core.gaussian_kl(*given, out=out)
+assert sorted(asked) == sorted(["data", "dtype", "shape", "strides"] * 3)
+with pytest.raises(ValueError, match="out for kl must be C-contiguous"):
+    core.gaussian_kl(*given, out=Watched(5, over=np.empty((5, 2), "float32")[:, 0]))
 """)
 
 

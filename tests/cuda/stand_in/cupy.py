@@ -31,7 +31,7 @@ class ndarray:
         unwritten = np.nan if np.dtype(dtype).kind == "f" else -7
         array = np.full(shape, unwritten, dtype) if over is None else over
         self.data, self.device = _Memory(array, device), _Device(device)
-        self.shape, self.dtype = array.shape, array.dtype
+        self.shape, self.dtype, self.strides = array.shape, array.dtype, array.strides
 
     @property
     def flags(self):
