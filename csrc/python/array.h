@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/abi.h"
+#include "python/arguments.h"
 
 namespace fastgen::python {
 

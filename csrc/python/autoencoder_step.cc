@@ -54,7 +54,8 @@ Raises:
 Source: Kingma and Welling, Auto-encoding variational Bayes, 2014.
 )";
 
-int loss_code(const std::string& name) {
+int loss_code(const Given<std::string>& given) {
+  const std::string name = given.get(kOp, "loss");
   if (name == "binary_crossentropy") return FG_BINARY_CROSS_ENTROPY;
   if (name == "mean_squared_error") return FG_SQUARED_ERROR;
   throw py::value_error(
@@ -68,14 +69,17 @@ void put_done(py::handle to, int64_t done) {
   *static_cast<int64_t*>(out.mutable_data()) = done;
 }
 
-py::dict step(const py::sequence& layers, const py::dict& optimizer, py::object images_,
-              py::object rows_, const std::string& loss, double reconstruction_scale,
-              py::object targets_, py::object log_variance, py::object seeds_,
-              py::object kl_scales_, py::object rates_, py::object corruption_, py::object done_) {
+py::dict step(const Given<py::sequence>& layers, const Given<py::dict>& optimizer,
+              py::object images_, py::object rows_, const Given<std::string>& loss_,
+              const Given<double>& reconstruction_scale_, py::object targets_,
+              py::object log_variance, py::object seeds_, py::object kl_scales_, py::object rates_,
+              py::object corruption_, py::object done_) {
   put_done(done_, 0);
-  Player player(kOp, layers, optimizer);
+  Player player(kOp, {"layers", layers}, {"optimizer", optimizer});
   Network& network = player.network;
-  if (!log_variance.is_none()) network.set_log_variance(py::cast<int64_t>(log_variance));
+  if (!log_variance.is_none()) network.set_log_variance(log_variance);
+  const int loss = loss_code(loss_);
+  const double reconstruction_scale = reconstruction_scale_.get(kOp, "reconstruction_scale");
   const Array images = network.rows("images", images_, network.inputs(), true);
   const bool own = targets_.is_none();
   const Array targets = own ? images : network.rows("targets", targets_, network.units(), true);
@@ -98,8 +102,8 @@ py::dict step(const py::sequence& layers, const py::dict& optimizer, py::object 
   fg_images of_targets = images_of(targets);
   if (own) of_targets.data = nullptr;
   const fg_autoencoder_feed feed = {
-      steps,        rows.shape(1),   images_of(images),    of_targets,       rows.data(),
-      seeds.data(), loss_code(loss), reconstruction_scale, kl_scales.data(), rates.data()};
+      steps,        rows.shape(1), images_of(images),    of_targets,       rows.data(),
+      seeds.data(), loss,          reconstruction_scale, kl_scales.data(), rates.data()};
   const Integers of_corruption =
       network.corruption_seeds("corruption", corruption_, steps, Place(kOp, {&images}));
   const fg_player of = player.of(of_corruption);

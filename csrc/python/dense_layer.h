@@ -20,7 +20,8 @@ inline fg_activation activation_code(const char* op, const std::string& name) {
                         ". Received: " + name);
 }
 
-inline fg_cuda_precision precision_code(const char* op, const std::string& name) {
+inline fg_cuda_precision precision_code(const char* op, const Given<std::string>& given) {
+  const std::string name = given.get(op, "precision");
   if (name == "float32") return FG_CUDA_STRICT;
   if (name == "tf32") return FG_CUDA_TF32;
   throw py::value_error(std::string(op) + ": precision must be float32 or tf32. Received: " + name);
@@ -84,11 +85,11 @@ struct DenseArrays {
 };
 
 template <class Layer>
-py::object dense(py::object x_, py::object kernel_, py::object bias_, const std::string& activation,
-                 const std::string& precision) {
+py::object dense(py::object x_, py::object kernel_, py::object bias_,
+                 const Given<std::string>& activation, const Given<std::string>& precision) {
   constexpr const char* op = Layer::op;
   const DenseArrays<Layer> s(op, x_, kernel_);
-  const fg_activation code = activation_code(op, activation);
+  const fg_activation code = activation_code(op, activation.get(op, "activation"));
   const fg_cuda_precision how = precision_code(op, precision);
   const Array bias = s.bias(op, bias_);
   const Place place(op, {&s.x, &s.kernel, &bias});
@@ -101,10 +102,10 @@ py::object dense(py::object x_, py::object kernel_, py::object bias_, const std:
 
 template <class Layer>
 py::tuple dense_grad(py::object x_, py::object kernel_, py::object saved_, py::object d_y_,
-                     const std::string& activation, const std::string& precision) {
+                     const Given<std::string>& activation, const Given<std::string>& precision) {
   constexpr const char* op = Layer::grad_op;
   const DenseArrays<Layer> s(op, x_, kernel_);
-  const fg_activation code = activation_code(op, activation);
+  const fg_activation code = activation_code(op, activation.get(op, "activation"));
   const fg_cuda_precision how = precision_code(op, precision);
   const Array saved = input_anywhere(op, "saved", saved_), d_y = input_anywhere(op, "d_y", d_y_);
   const py::dtype dtype = s.x.type;

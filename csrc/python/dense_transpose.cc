@@ -104,11 +104,12 @@ int cross_entropy_on_cpu(const fg_threads* threads, fg_dtype dtype, fg_dtype tar
 }
 
 py::object cross_entropy(py::object x_, py::object kernel_, py::object bias_, py::object targets_,
-                         double label_smoothing, const std::string& precision, py::object out,
-                         py::object slope_) {
+                         const Given<double>& label_smoothing_, const Given<std::string>& precision,
+                         py::object out, py::object slope_) {
   constexpr const char* op = "dense_transpose_cross_entropy";
   const DenseArrays<Layer> s(op, x_, kernel_);
   const fg_cuda_precision how = precision_code(op, precision);
+  const double label_smoothing = label_smoothing_.get(op, "label_smoothing");
   const Array bias = s.bias(op, bias_), targets = bytes_anywhere(op, "targets", targets_);
   const py::dtype dtype = s.x.type;
   check_shape(op, targets, s.y, "the shape of the logits");

@@ -67,10 +67,10 @@ py::dict dict_of(const Array& telemetry) {
   return told;
 }
 
-py::dict update(const py::sequence& layers, const py::dict& optimizer, py::object real_,
-                py::object fake_, py::object targets_, py::object corruption_,
-                const std::string& precision) {
-  Player player(kOp, layers, optimizer);
+py::dict update(const Given<py::sequence>& layers, const Given<py::dict>& optimizer,
+                py::object real_, py::object fake_, py::object targets_, py::object corruption_,
+                const Given<std::string>& precision) {
+  Player player(kOp, {"layers", layers}, {"optimizer", optimizer});
   const Network& network = player.network;
   const Array real = network.rows("real", real_, network.inputs(), true);
   const Array fake = network.rows("fake", fake_, network.inputs(), true);

@@ -33,9 +33,10 @@ Raises:
 Source: Srivastava et al., Dropout, JMLR 15, 2014, in its inverted form.
 )";
 
-py::object run_kernel(py::object x_, double rate, py::object seed_, py::object out) {
+py::object run_kernel(py::object x_, const Given<double>& rate_, py::object seed_, py::object out) {
   constexpr const char* op = "dropout";
   const Array x = input(op, "x", x_);
+  const double rate = rate_.get(op, "rate");
   const auto seed = seed_words(op, seed_);
   Array y = output(op, "y", out, x.type, x.shape());
   check_overlap(op, {&y}, {&x});

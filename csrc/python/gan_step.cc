@@ -158,15 +158,19 @@ py::dict run_on_gpu(const Place& place, fg_cuda_precision how, const fg_player& 
   return dict_of([&](size_t i) { return telemetry.value[py::make_tuple(all, i)]; });
 }
 
-py::dict step(const py::sequence& generator, const py::dict& generator_optimizer,
-              const py::sequence& discriminator, const py::dict& discriminator_optimizer,
-              py::object images_, py::object rows_, py::object seeds_, py::object targets_,
-              py::object discriminator_rates_, py::object generator_rates_,
-              py::object discriminator_corruption_, py::object generator_corruption_,
-              bool corrupts_fakes, py::object done_, const std::string& precision) {
+py::dict step(const Given<py::sequence>& generator, const Given<py::dict>& generator_optimizer,
+              const Given<py::sequence>& discriminator,
+              const Given<py::dict>& discriminator_optimizer, py::object images_, py::object rows_,
+              py::object seeds_, py::object targets_, py::object discriminator_rates_,
+              py::object generator_rates_, py::object discriminator_corruption_,
+              py::object generator_corruption_, const Given<bool>& corrupts_fakes_,
+              py::object done_, const Given<std::string>& precision) {
   const int64_t nothing[2] = {0, 0};
   put_done(done_, nothing);
-  Player g(kOp, generator, generator_optimizer), d(kOp, discriminator, discriminator_optimizer);
+  const bool corrupts_fakes = corrupts_fakes_.get(kOp, "corrupts_fakes");
+  Player g(kOp, {"generator", generator}, {"generator_optimizer", generator_optimizer});
+  Player d(kOp, {"discriminator", discriminator},
+           {"discriminator_optimizer", discriminator_optimizer});
   const Array images = d.network.rows("images", images_, d.network.inputs(), true);
   const bool given = !targets_.is_none();
   const Array targets = given ? input_anywhere(kOp, "targets", targets_) : images;

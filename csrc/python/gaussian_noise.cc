@@ -32,9 +32,11 @@ Raises:
 Source: Vincent et al., Stacked denoising autoencoders, JMLR 11, 2010, section 3.3.
 )";
 
-py::object run_kernel(py::object x_, double stddev, py::object seed_, py::object out) {
+py::object run_kernel(py::object x_, const Given<double>& stddev_, py::object seed_,
+                      py::object out) {
   constexpr const char* op = "gaussian_noise";
   const Array x = input(op, "x", x_);
+  const double stddev = stddev_.get(op, "stddev");
   const auto seed = seed_words(op, seed_);
   Array y = output(op, "y", out, x.type, x.shape());
   check_overlap(op, {&y}, {&x});

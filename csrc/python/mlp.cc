@@ -88,10 +88,10 @@ Place place_of(const char* op, const Network& network, std::initializer_list<con
   return Place(op, all);
 }
 
-py::object forward(py::object x_, const py::sequence& layers, py::object seeds_,
-                   const std::string& precision) {
+py::object forward(py::object x_, const Given<py::sequence>& layers, py::object seeds_,
+                   const Given<std::string>& precision) {
   constexpr const char* op = "mlp_forward";
-  Network network(op, layers, false);
+  Network network(op, layers.get(op, "layers"), false);
   const Array x = network.rows("x", x_, network.inputs(), false);
   const fg_cuda_precision how = precision_code(op, precision);
   const Place place = place_of(op, network, {&x});
@@ -104,10 +104,10 @@ py::object forward(py::object x_, const py::sequence& layers, py::object seeds_,
   return y.result();
 }
 
-py::tuple grad(py::object x_, const py::sequence& layers, py::object d_y_, py::object seeds_,
-               const std::string& precision) {
+py::tuple grad(py::object x_, const Given<py::sequence>& layers, py::object d_y_, py::object seeds_,
+               const Given<std::string>& precision) {
   constexpr const char* op = "mlp_grad";
-  Network network(op, layers, false);
+  Network network(op, layers.get(op, "layers"), false);
   const Array x = network.rows("x", x_, network.inputs(), false);
   const Array d_y = network.rows("d_y", d_y_, network.units(), false);
   check_shape(op, d_y, {x.shape()[0], network.units()}, "as many rows as x");

@@ -88,7 +88,8 @@ class Network {
   }
 
   // Layer i makes the log variance; whether it can, the kernel says.
-  void set_log_variance(int64_t i) {
+  void set_log_variance(const py::object& place) {
+    const int64_t i = Given<int64_t>{place}.get(op_, "log_variance");
     if (i < 0 || i >= (int64_t)layers_.size()) {
       throw py::value_error(
           std::string(op_) +
@@ -158,7 +159,7 @@ class Network {
     activate(parts[2], &layer);
     if (parts.size() > 4 && !parts[4].is_none()) corrupt(parts[4], &layer);
     if (parts.size() > 5 && !parts[5].is_none()) penalise(parts[5], &layer);
-    layer.transposed = parts.size() > 3 && py::bool_(py::object(parts[3]));
+    layer.transposed = parts.size() > 3 && Given<bool>{parts[3]}.get(op_, "transposed");
     const size_t kernel = place_of("kernel", parts[0]);
     const Shape shape = variables_[kernel].shape();
     if (shape.size() != 2) {
@@ -256,12 +257,20 @@ class Network {
   std::vector<std::pair<size_t, size_t>> places_;  // of kernel and bias
 };
 
+// An argument with its name.
+template <class T>
+struct Named {
+  const char* name;
+  const Given<T>& given;
+  T get(const char* op) const { return given.get(op, name); }
+};
+
 // A network under training with its optimizer.
 class Player {
  public:
-  Player(const char* op, const py::sequence& layers, const py::dict& optimizer)
-      : network(op, layers, true),
-        optimizer_(op, optimizer, network.variables(), network.variables().size()) {}
+  Player(const char* op, const Named<py::sequence>& layers, const Named<py::dict>& optimizer)
+      : network(op, layers.get(op), true),
+        optimizer_(op, optimizer.get(op), network.variables(), network.variables().size()) {}
 
   // Valid while this and the seeds live.
   fg_player of(const Integers& seeds) {

@@ -1,7 +1,5 @@
 // An optimizer as callers describe it: a dict of options, and the arrays of its variables' state.
 #pragma once
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <string>
 
@@ -52,6 +50,9 @@ class Options {
   T get(const char* name, const char* what, const T& otherwise) const {
     return given_.contains(name) ? cast<T>(name, what) : otherwise;
   }
+  py::object object(const char* name) const {
+    return given_.contains(name) ? py::object(given_[name]) : py::none();
+  }
   // The place of a string in `names`.
   int place(const char* name, std::initializer_list<const char*> names,
             const char* otherwise) const {
@@ -67,11 +68,10 @@ class Options {
  private:
   template <class T>
   T cast(const char* name, const char* what) const {
-    try {
-      return py::cast<T>(given_[name]);
-    } catch (const py::cast_error&) {
-      refuse(std::string(name) + " must be " + what, py::repr(given_[name]));
-    }
+    const py::object value = given_[name];
+    T wanted;
+    if (!read(value, &wanted)) refuse_type(op_, name, what, value);
+    return wanted;
   }
   [[noreturn]] void refuse(const std::string& rule, const std::string& received) const {
     throw py::value_error(std::string(op_) + ": " + rule + ". Received: " + received);
@@ -98,7 +98,7 @@ class Optimizer {
     read_slots(options, variables, updated);
     averages_ = of_all(options, "averages", variables);
     accumulators_ = of_all(options, "accumulators", variables);
-    const auto u_product = options.get<py::object>("u_product", "an array", py::none());
+    const auto u_product = options.object("u_product");
     if (u_product.is_none()) return;
     u_product_.push_back(in_place(op, "u_product", u_product, nullptr));
     check_count(op, "number as u_product", u_product_[0].size(), 1);
@@ -156,14 +156,14 @@ class Optimizer {
 
   void read_slots(const Options& options, const std::vector<Array>& variables, size_t updated) {
     const auto kinds = options.get<py::sequence>("slots", "a list of lists", py::tuple());
-    places_ = options.get<std::vector<int>>("slot_places", "a list of integers", {});
+    places_ = options.get<std::vector<int64_t>>("slot_places", "a list of integers", {});
     check_count(op_, "kinds of slots, as many as slot_places", kinds.size(), places_.size());
-    for (int place : places_) {
+    for (int64_t place : places_) {
       if (place < 0 || place > 2) check_count(op_, "places below", place, 3);
     }
     for (py::handle kind : kinds) {
-      if (!py::isinstance<py::sequence>(kind)) check_count(op_, "lists as slots", 0, kinds.size());
-      const auto list = py::reinterpret_borrow<py::sequence>(kind);
+      py::sequence list;
+      if (!read(kind, &list)) refuse_type(op_, "slots", "a list of lists", kind);
       check_count(op_, "slots of a kind", list.size(), updated);
       slots_.emplace_back();
       for (size_t i = 0; i < updated; ++i) {
@@ -184,7 +184,7 @@ class Optimizer {
   }
 
   const char* op_;
-  std::vector<int> places_;
+  std::vector<int64_t> places_;
   std::vector<std::vector<Array>> slots_;  // by kind
   std::vector<Array> averages_, accumulators_, u_product_;
 };

@@ -61,22 +61,25 @@ Raises:
 Source: keras.optimizers.
 )";
 
-py::object update(const std::string& rule, int64_t iterations, const py::list& variables_,
-                  const py::list& gradients_, const py::list& slots, double learning_rate,
+py::object update(const Given<std::string>& rule, const Given<int64_t>& iterations,
+                  const Given<py::sequence>& variables_, const Given<py::sequence>& gradients_,
+                  const Given<py::sequence>& slots, const Given<double>& learning_rate,
                   const py::kwargs& options) {
   std::vector<Array> variables, gradients;
-  for (py::handle x : variables_) variables.push_back(in_place(kOp, "variables", x, nullptr));
-  if (gradients_.size() > variables.size()) {
-    check_count(kOp, "gradients at most", gradients_.size(), variables.size());
+  for (py::handle x : variables_.get(kOp, "variables"))
+    variables.push_back(in_place(kOp, "variables", x, nullptr));
+  const py::sequence given = gradients_.get(kOp, "gradients");
+  if (given.size() > variables.size()) {
+    check_count(kOp, "gradients at most", given.size(), variables.size());
   }
-  for (py::handle x : gradients_) {
+  for (py::handle x : given) {
     gradients.push_back(input_anywhere(kOp, "gradients", x));
     check_same(kOp, gradients.back(), variables[gradients.size() - 1]);
   }
-  options["rule"] = rule;
-  options["iterations"] = iterations;
-  options["slots"] = slots;
-  options["learning_rate"] = learning_rate;
+  options["rule"] = rule.value;
+  options["iterations"] = iterations.value;
+  options["slots"] = slots.value;
+  options["learning_rate"] = learning_rate.value;
   Optimizer optimizer(kOp, options, variables, gradients.size());
   std::vector<fg_optimizer_tensor> tensors;
   for (size_t i = 0; i < variables.size(); ++i) {

@@ -1,7 +1,5 @@
 #include "kernels/random_normal.h"
 
-#include <pybind11/stl.h>
-
 #include "core/thread_pool.h"
 #include "python/array.h"
 #include "python/module.h"
@@ -62,13 +60,13 @@ Shape shape_of(const char* op, py::handle value) {
   const auto wrong = [&](const char* what) {
     return std::string(op) + ": " + what + " Received: shape=" + std::string(py::repr(value));
   };
-  try {
-    if (PyIndex_Check(value.ptr()) && !PySequence_Check(value.ptr())) {
-      shape.push_back(py::cast<py::ssize_t>(value));
-    } else {
-      shape = py::cast<Shape>(value);
-    }
-  } catch (const py::cast_error&) {
+  int64_t one;
+  std::vector<int64_t> all;
+  if (!PySequence_Check(value.ptr()) && read(value, &one)) {
+    shape = {one};
+  } else if (read(value, &all)) {
+    shape.assign(all.begin(), all.end());
+  } else {
     throw py::value_error(wrong("shape must be a size or a sequence of sizes."));
   }
   py::ssize_t size = 1;
@@ -108,13 +106,17 @@ py::object random_normal(py::object shape, py::object seed_, py::object dtype, p
 
 template <size_t N>
 std::array<uint32_t, N> words(const char* name, py::handle value) {
-  try {
-    return py::cast<std::array<uint32_t, N>>(value);
-  } catch (const py::cast_error&) {
+  std::vector<int64_t> given;
+  bool good = read(value, &given) && given.size() == N;
+  for (size_t i = 0; good && i < N; ++i) good = given[i] == static_cast<uint32_t>(given[i]);
+  if (!good) {
     throw py::value_error(std::string("philox: ") + name + " must be " + std::to_string(N) +
                           " integers of 32 bits, unsigned. Received: " + name + "=" +
                           std::string(py::repr(value)));
   }
+  std::array<uint32_t, N> words;
+  std::copy(given.begin(), given.end(), words.begin());
+  return words;
 }
 
 py::array philox(py::object counter_, py::object key_) {

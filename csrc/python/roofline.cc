@@ -49,7 +49,7 @@ Raises:
     ValueError: panels or iterations is negative.
 )";
 
-py::object triad(py::object a_, py::object b_, py::object c_, float scale) {
+py::object triad(py::object a_, py::object b_, py::object c_, const Given<double>& scale_) {
   constexpr const char* op = "triad";
   const Array b = input(op, "b", b_), c = input(op, "c", c_);
   check_dtype(op, b, py::dtype::of<float>(), "dtype float32");
@@ -60,6 +60,7 @@ py::object triad(py::object a_, py::object b_, py::object c_, float scale) {
   if (a.size() && (a.data() == b.data() || a.data() == c.data())) {
     throw py::value_error("triad: a must not be b or c. Received: overlapping memory");
   }
+  const auto scale = static_cast<float>(scale_.get(op, "scale"));
   run([&, to = static_cast<float*>(a.mutable_data())] {
     return fg_triad(fg_pool(), a.size(), scale, static_cast<const float*>(b.data()),
                     static_cast<const float*>(c.data()), to);
@@ -67,7 +68,9 @@ py::object triad(py::object a_, py::object b_, py::object c_, float scale) {
   return a.result();
 }
 
-double fma_peak(int64_t panels, int64_t iterations) {
+double fma_peak(const Given<int64_t>& panels_, const Given<int64_t>& iterations_) {
+  const int64_t panels = panels_.get("fma_peak", "panels");
+  const int64_t iterations = iterations_.get("fma_peak", "iterations");
   if (panels < 0 || iterations < 0) {
     throw py::value_error(
         "fma_peak: panels and iterations must not be negative. Received: panels=" +

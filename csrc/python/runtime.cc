@@ -77,12 +77,17 @@ py::tuple isas() {
 }
 
 // Without the GIL: set_threads waits for kernels under way, which may wait for the GIL's holder.
-void set_isa(const std::string& name) {
+void set_isa(const Given<std::string>& name_) {
+  const std::string name = name_.get("set_isa", "name");
   run([&] { return fg_set_isa(name.c_str()); });
 }
 
-void set_threads(int n) {
-  run([=] { return fg_set_pool_size(n); });
+void set_threads(const Given<int64_t>& n_) {
+  const int64_t n = n_.get("set_threads", "n");
+  if (n != static_cast<int>(n)) {
+    throw py::value_error("set_threads: n is out of range. Received: n=" + std::to_string(n));
+  }
+  run([=] { return fg_set_pool_size(static_cast<int>(n)); });
 }
 
 }  // namespace

@@ -108,10 +108,11 @@ Array upstream(const char* op, py::handle d_loss_, const Matrix& m, fg_dtype dty
   return d_loss;
 }
 
-py::object forward(py::object targets_, py::object logits_, double label_smoothing, py::object out,
-                   py::object slope_) {
+py::object forward(py::object targets_, py::object logits_, const Given<double>& label_smoothing_,
+                   py::object out, py::object slope_) {
   constexpr const char* op = "sigmoid_cross_entropy";
   const auto [targets, logits, m] = inputs(op, targets_, logits_);
+  const double label_smoothing = label_smoothing_.get(op, "label_smoothing");
   const Place place(op, {&targets, &logits});
   Array loss = output(op, "loss", out, kl_dtype(logits.dtype), m.outer, place);
   check_overlap(op, {&loss}, {&targets, &logits});
@@ -126,11 +127,12 @@ py::object forward(py::object targets_, py::object logits_, double label_smoothi
   return loss.result();
 }
 
-py::object grad(py::object targets_, py::object logits_, py::object d_loss_, double label_smoothing,
-                py::object out) {
+py::object grad(py::object targets_, py::object logits_, py::object d_loss_,
+                const Given<double>& label_smoothing_, py::object out) {
   constexpr const char* op = "sigmoid_cross_entropy_grad";
   const auto [targets, logits, m] = inputs(op, targets_, logits_);
   const Array d_loss = upstream(op, d_loss_, m, logits.dtype);
+  const double label_smoothing = label_smoothing_.get(op, "label_smoothing");
   const Place place(op, {&targets, &logits, &d_loss});
   Array d_logits = output(op, "d_logits", out, logits.type, logits.shape(), place);
   check_overlap(op, {&d_logits}, {&targets, &logits, &d_loss});

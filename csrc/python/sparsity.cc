@@ -70,7 +70,8 @@ Raises:
     ValueError: shapes or dtypes do not fit, activations is a scalar, or kind is another.
 )";
 
-int kind_code(const char* op, const std::string& kind) {
+int kind_code(const char* op, const Given<std::string>& given) {
+  const std::string kind = given.get(op, "kind");
   if (kind == "kl") return FG_SPARSITY_KL;
   if (kind == "l1") return FG_SPARSITY_L1;
   if (kind == "mse") return FG_SPARSITY_MSE;
@@ -78,10 +79,12 @@ int kind_code(const char* op, const std::string& kind) {
                         "'");
 }
 
-py::tuple value(py::object activations_, double target, const std::string& kind_, py::object out) {
+py::tuple value(py::object activations_, const Given<double>& target_,
+                const Given<std::string>& kind_, py::object out) {
   constexpr const char* op = "sparsity";
   const Array activations = input_anywhere(op, "activations", activations_);
   const Matrix m = matrix(op, activations);
+  const double target = target_.get(op, "target");
   const int kind = kind_code(op, kind_);
   const Place place(op, {&activations});
   const auto outs = outputs(op, out, 2);
@@ -93,12 +96,13 @@ py::tuple value(py::object activations_, double target, const std::string& kind_
   return py::make_tuple(penalty.result(), activity.result());
 }
 
-py::object gradient(py::object activations_, double target, const std::string& kind_,
-                    py::object activity_, py::object d_penalty_, py::object d_activity_,
-                    py::object d_passed_, py::object out) {
+py::object gradient(py::object activations_, const Given<double>& target_,
+                    const Given<std::string>& kind_, py::object activity_, py::object d_penalty_,
+                    py::object d_activity_, py::object d_passed_, py::object out) {
   constexpr const char* op = "sparsity_grad";
   const Array activations = input_anywhere(op, "activations", activations_);
   const Matrix m = matrix(op, activations);
+  const double target = target_.get(op, "target");
   const int kind = kind_code(op, kind_);
   const auto units = [&](const char* name, py::handle value) {
     const Array x = input_anywhere(op, name, value);
