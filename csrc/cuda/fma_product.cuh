@@ -24,6 +24,15 @@ struct alignas(16) FmaStep {
   Real at[kFmaDepth][kFmaTile<Real> + 4];
 };
 
+// Four numbers into shared memory, which store() of cuda/storage.cuh does not reach.
+template <class Real>
+__device__ __forceinline__ void store_shared(const Real (&four)[4], Real* shared) {
+  uint4 words[sizeof(Real) / 4];
+  memcpy(words, four, sizeof words);
+#pragma unroll
+  for (int i = 0; i < (int)sizeof(Real) / 4; ++i) reinterpret_cast<uint4*>(shared)[i] = words[i];
+}
+
 // What a thread brings of a step: kFours fours, each of one line where lines are whole in memory, of
 // four lines at one depth where they are not.
 template <class Real>
@@ -66,7 +75,7 @@ struct FmaReader {
 #pragma unroll
         for (int j = 0; j < 4; ++j) step->at[k + j][line] = four[i][j];
       } else {
-        store_some(four[i], 4, true, &step->at[k][line]);
+        store_shared(four[i], &step->at[k][line]);
       }
     }
   }

@@ -45,8 +45,9 @@ __device__ __forceinline__ void narrow(float x, float16* out) { out->bits = half
 template <class T>
 constexpr int kPack = 16 / sizeof(T);
 
-// n elements at once: 16 bytes, at an address divisible by as much, or one element. __stwb, for the
-// compiler takes a plain store of 16 bytes apart where it has made them of pieces.
+// n elements at once: 16 bytes, at an address divisible by as much, or one element. store() is for
+// global memory alone, as __stwb is: the compiler takes a plain store of 16 bytes apart where it has made
+// them of pieces.
 template <int n, class T>
 __device__ __forceinline__ void load(const T* from, typename Compute<T>::type (&to)[n]) {
   if constexpr (n == 1) {

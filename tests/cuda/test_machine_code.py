@@ -102,6 +102,12 @@ def test_elements_that_are_not_averaged_are_read_and_written_in_packs(tmp_path):
     assert found == 20
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_shared_memory_has_no_generic_address(source, tmp_path):
+    """Who asks for one hands it to an instruction that may be for global memory alone."""
+    assert "cvta.shared" not in ptx_of(source, tmp_path).read_text()
+
+
 @pytest.mark.parametrize("stem", ["dense_layer", "dense_transpose", "product"])
 def test_tensor_cores_are_fed_asynchronously(stem, tmp_path):
     """Every kernel of tensor cores multiplies there, from copies it does not wait for."""

@@ -50,6 +50,11 @@ struct Block {
   std::map<std::pair<int, unsigned>, Barrier> of_lanes;  // by warp and mask
   std::vector<uint64_t> slots;
   std::unique_ptr<char[]> shared;
+  size_t shared_bytes;
+
+  bool shares(const void* address) const {
+    return (uintptr_t)address - (uintptr_t)shared.get() < shared_bytes;
+  }
 };
 
 std::vector<std::unique_ptr<Fiber>> fibers;  // kept from block to block
@@ -104,6 +109,7 @@ void run_blocks(size_t shared_bytes) {
     block.of_block.expected = threads;
     block.slots.assign((threads + 31) / 32 * 32, 0);
     block.shared.reset(new char[shared_bytes]);
+    block.shared_bytes = shared_bytes;
     memset(block.shared.get(), 0xff, shared_bytes);  // NaN until it is written
   }
   // Forwards, backwards, and from the middle.
@@ -162,8 +168,15 @@ void let_others_run() {
   swapcontext(&current->context, &scheduler);
 }
 
+void check_global(const void* address) {
+  if (current->block->shares(address))
+    give_up("global memory is meant, and shared memory is given");
+}
+
 void copy_later(void* to, const void* from, int bytes, int size) {
   if (bytes < 0 || bytes > size) give_up("a copy is of more than it may be, or of less than none");
+  if (!current->block->shares(to)) give_up("a copy is not to shared memory");
+  check_global(from);
   if ((uintptr_t)to % size || (uintptr_t)from % size) give_up("a copy is not aligned");
   current->copies.back().push_back({to, from, bytes, size});
 }

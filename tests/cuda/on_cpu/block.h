@@ -39,6 +39,10 @@ void copy_later(void* to, const void* from, int bytes, int size);  // zeros up t
 void commit_copies();
 void wait_for_copies(int groups);
 
+// Ends the process if the address is in the block's dynamic shared memory: instructions for global
+// memory alone do not get there.
+void check_global(const void* address);
+
 // The block's dynamic shared memory, of exactly the bytes asked for.
 void* dynamic_shared();
 

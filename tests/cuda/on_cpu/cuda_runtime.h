@@ -206,7 +206,8 @@ T __shfl_down_sync(unsigned mask, T value, int by) {
 }
 
 template <class T>
-void __stwb(T* to, T value) {
+void __stwb(T* to, T value) {  // st.global
+  on_cpu::check_global(to);
   *to = value;
 }
 
