@@ -62,7 +62,7 @@ __device__ __forceinline__ void give_below(const Operand<T>& x, int64_t row, int
 template <class T>
 __device__ __forceinline__ void top_tile(const Plan<T>& plan, const Job& job, int64_t tile) {
   const DeviceLayer<T>& layer = plan.nets[job.net].layers[job.layer];
-  const int64_t size = job.rows * layer.units;
+  const int64_t size = (int64_t)job.rows * layer.units;
 #pragma unroll 1
   for (int64_t i = tile * kElements + threadIdx.x; i < size && i < (tile + 1) * kElements;
        i += kEngineLanes) {
