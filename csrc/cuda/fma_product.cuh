@@ -1,7 +1,8 @@
 // Products by fused multiply-adds, with the epilogue of cuda/tensor_product.cuh's.
 //
 // 16 x 16 threads make a tile of the result from two buffers of steps of depth; the next step waits
-// in registers meanwhile. A running sum is cut at each kCut of depth.
+// in registers meanwhile. A running sum is cut at each kCut of depth. A thread has `fours` fours of rows
+// and as many of columns.
 #pragma once
 #include "cuda/operand.cuh"
 #include "cuda/tiling.cuh"
@@ -12,16 +13,16 @@ namespace cuda {
 constexpr int kFmaThreads = 256;
 constexpr int kFmaDepth = 16;  // of a step
 template <class Real>
-constexpr int kFours = sizeof(Real) == 4 ? 2 : 1;  // fours of rows, and of columns, of a thread
-template <class Real>
-constexpr int kFmaTile = 64 * kFours<Real>;
+constexpr int kMostFours = sizeof(Real) == 4 ? 2 : 1;
+template <int fours>
+constexpr int kFmaTile = 64 * fours;
 template <class Real>
 constexpr int kCut = sizeof(Real) == 4 ? 256 : 128;
 
 // A step of depth: of each depth, the tile's lines side by side.
-template <class Real>
+template <class Real, int fours>
 struct alignas(16) FmaStep {
-  Real at[kFmaDepth][kFmaTile<Real> + 4];
+  Real at[kFmaDepth][kFmaTile<fours> + 4];
 };
 
 // Four numbers into shared memory, which store() of cuda/storage.cuh does not reach.
@@ -33,27 +34,27 @@ __device__ __forceinline__ void store_shared(const Real (&four)[4], Real* shared
   for (int i = 0; i < (int)sizeof(Real) / 4; ++i) reinterpret_cast<uint4*>(shared)[i] = words[i];
 }
 
-// What a thread brings of a step: kFours fours, each of one line where lines are whole in memory, of
+// What a thread brings of a step: `fours` fours, each of one line where lines are whole in memory, of
 // four lines at one depth where they are not.
-template <class Real>
+template <class Real, int fours>
 struct FmaReader {
   const Operand<Real>& x;
   int64_t first;  // of the lines
-  Real four[kFours<Real>][4];
+  Real four[fours][4];
 
   __device__ __forceinline__ bool by_line() const { return x.step == 1; }
   __device__ __forceinline__ int line_of(int i) const {
     const int at = i * kFmaThreads + (int)threadIdx.x;
-    return by_line() ? at / (kFmaDepth / 4) : at % (kFmaTile<Real> / 4) * 4;
+    return by_line() ? at / (kFmaDepth / 4) : at % (kFmaTile<fours> / 4) * 4;
   }
   __device__ __forceinline__ int depth_of(int i) const {
     const int at = i * kFmaThreads + (int)threadIdx.x;
-    return by_line() ? at % (kFmaDepth / 4) * 4 : at / (kFmaTile<Real> / 4);
+    return by_line() ? at % (kFmaDepth / 4) * 4 : at / (kFmaTile<fours> / 4);
   }
 
   __device__ __forceinline__ void read(int64_t k0, int64_t end) {
 #pragma unroll
-    for (int i = 0; i < kFours<Real>; ++i) {
+    for (int i = 0; i < fours; ++i) {
       const int64_t line = first + line_of(i), k = k0 + depth_of(i);
       const bool any = line < x.lines && k < end;
       const Real* const from = any ? x.data + line * x.line_step + k * x.step : x.data;
@@ -67,9 +68,9 @@ struct FmaReader {
       }
     }
   }
-  __device__ __forceinline__ void write(FmaStep<Real>* step) const {
+  __device__ __forceinline__ void write(FmaStep<Real, fours>* step) const {
 #pragma unroll
-    for (int i = 0; i < kFours<Real>; ++i) {
+    for (int i = 0; i < fours; ++i) {
       const int line = line_of(i), k = depth_of(i);
       if (by_line()) {
 #pragma unroll
@@ -82,9 +83,9 @@ struct FmaReader {
 };
 
 // A thread's sums: rows and columns by fours, the second 64 after the first.
-template <class Real>
+template <class Real, int fours>
 struct ThreadSums {
-  static constexpr int n = 4 * kFours<Real>;
+  static constexpr int n = 4 * fours;
   Real of[n][n];
 
   __device__ __forceinline__ void clear() {
@@ -101,13 +102,13 @@ struct ThreadSums {
       for (int j = 0; j < n; ++j) of[i][j] += more.of[i][j];
     }
   }
-  __device__ __forceinline__ void add(const FmaStep<Real>& a, const FmaStep<Real>& b, int row,
-                                      int col) {
+  __device__ __forceinline__ void add(const FmaStep<Real, fours>& a, const FmaStep<Real, fours>& b,
+                                      int row, int col) {
 #pragma unroll
     for (int k = 0; k < kFmaDepth; ++k) {
       Real x[n], y[n];
 #pragma unroll
-      for (int half = 0; half < kFours<Real>; ++half) {
+      for (int half = 0; half < fours; ++half) {
         Real four[4];
         load_some(&a.at[k][64 * half + row], 4, true, four);
 #pragma unroll
@@ -129,7 +130,7 @@ struct ThreadSums {
                                          const Epilogue& epilogue) const {
     Real of_row[n] = {};
 #pragma unroll
-    for (int half = 0; half < kFours<Real>; ++half) {
+    for (int half = 0; half < fours; ++half) {
       if (col + 64 * half >= tiling.cols) continue;
       const auto columns = epilogue.template columns<4>(col + 64 * half);
 #pragma unroll
@@ -158,20 +159,20 @@ struct ThreadSums {
   }
 };
 
-template <class Real, class Epilogue>
+template <int fours, class Real, class Epilogue>
 __global__ void __launch_bounds__(kFmaThreads, 1)
     fma_product_kernel(Operand<Real> a, Operand<Real> b, Tiling tiling, Epilogue epilogue) {
-  FmaStep<Real>* const steps_a = reinterpret_cast<FmaStep<Real>*>(dynamic_shared());
-  FmaStep<Real>* const steps_b = steps_a + 2;
+  FmaStep<Real, fours>* const steps_a = reinterpret_cast<FmaStep<Real, fours>*>(dynamic_shared());
+  FmaStep<Real, fours>* const steps_b = steps_a + 2;
   const int row = threadIdx.x / 16 * 4, col = threadIdx.x % 16 * 4;
   const int64_t tiles = tiling.slices * tiling.row_tiles * tiling.parts;
   for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
     const int64_t slice = tile % tiling.slices, rest = tile / tiling.slices;
     const int64_t part = rest % tiling.parts, begin = part * tiling.part_depth;
     const int64_t most = begin + tiling.part_depth, end = most < a.depth ? most : a.depth;
-    FmaReader<Real> reader_a = {a, rest / tiling.parts * kFmaTile<Real>, {}};
-    FmaReader<Real> reader_b = {b, slice * kFmaTile<Real>, {}};
-    ThreadSums<Real> sums, totals;
+    FmaReader<Real, fours> reader_a = {a, rest / tiling.parts * kFmaTile<fours>, {}};
+    FmaReader<Real, fours> reader_b = {b, slice * kFmaTile<fours>, {}};
+    ThreadSums<Real, fours> sums, totals;
     sums.clear(), totals.clear();
     const auto read = [&](int64_t k) { reader_a.read(k, end), reader_b.read(k, end); };
     const auto write = [&](int buffer) {

@@ -50,13 +50,17 @@ inline void cut_depth(int64_t depth, bool in_parts, Tiling* tiling) {
   tiling->parts = pieces_of(depth, tiling->part_depth);
 }
 
+// The largest tiles that leave no more than half of the multiprocessors idle, or the smallest.
 template <class T>
 Tiling fma_tiling(int64_t rows, int64_t cols, int64_t depth, bool in_parts) {
-  Tiling tiling = {
-      rows,        cols, pieces_of(rows, kFmaTile<T>), pieces_of(cols, kFmaTile<T>), 1, depth,
-      kFmaTile<T>, false};
-  cut_depth(depth, in_parts, &tiling);
-  return tiling;
+  constexpr int64_t kEnough = kMultiprocessors / 2;
+  for (int64_t side = kFmaTile<kMostFours<T>>;; side /= 2) {
+    Tiling tiling = {rows,      cols, pieces_of(rows, side), pieces_of(cols, side), 1, depth,
+                     (int)side, false};
+    cut_depth(depth, in_parts, &tiling);
+    const int64_t blocks = tiling.row_tiles * tiling.slices * tiling.parts;
+    if (side == kFmaTile<1> || blocks >= kEnough) return tiling;
+  }
 }
 
 constexpr int kTensorThreads = 128;
@@ -118,8 +122,12 @@ template <class T, class Epilogue>
 int launch_fma(const char* op, void* stream, const Operand<T>& a, const Operand<T>& b,
                const Tiling& tiling, const Epilogue& epilogue) {
   const int64_t tiles = tiling.row_tiles * tiling.slices * tiling.parts;
-  return launch(op, stream, grid_of(tiles), kFmaThreads, 4 * sizeof(FmaStep<T>),
-                fma_product_kernel<T, Epilogue>, a, b, tiling, epilogue);
+  const auto with = [&](auto fours) {
+    return launch(op, stream, grid_of(tiles), kFmaThreads, 4 * sizeof(FmaStep<T, fours>),
+                  fma_product_kernel<fours, T, Epilogue>, a, b, tiling, epilogue);
+  };
+  if (tiling.slice_cols == kFmaTile<1>) return with(std::integral_constant<int, 1>{});
+  return with(std::integral_constant<int, kMostFours<T>>{});
 }
 
 // body(tiling, run): run(a, b, tiling, epilogue) multiplies, on tensor cores or not.

@@ -10,7 +10,8 @@
 namespace fastgen {
 namespace mlp {
 
-// Two blocks of it fit on every multiprocessor from sm_80 on but those of sm_86 and sm_89.
+// Two blocks of it fit on every multiprocessor from sm_80 on but those of sm_86 and sm_89; the registers
+// of program_kernel leave room for one.
 constexpr int kEngineShared = 78 << 10;
 constexpr int kSide = 4;  // of a thread's elements
 

@@ -1,12 +1,14 @@
-"""Tensor cores and asynchronous copies as CUDA on the CPU has them, and the kernel on them alone.
+"""Tensor cores and asynchronous copies as CUDA on the CPU has them; the kernels of products alone.
 
 On a GPU they are tested by way of the kernels that use them.
 """
 
+import ctypes
+
 import numpy as np
 import pytest
 
-from tests.core.cases import draw, numpy_dtype, poisoned
+from tests.core.cases import assert_within, draw, numpy_dtype, poisoned, unit
 from tests.core.reference import wide
 from tests.cuda.cases import CODES, shifted
 from tests.cuda.conftest import ON_GPU
@@ -67,8 +69,11 @@ def test_copies_arrive_when_they_are_waited_for(call):
     assert (late == 0xFFFFFFFF).all()
 
 
+across = pytest.mark.parametrize("across", [(0, 0), (0, 1), (1, 1)], ids=["NT", "NN", "TN"])
+
+
 @tensor_dtypes
-@pytest.mark.parametrize("across", [(0, 0), (0, 1), (1, 1)], ids=["NT", "NN", "TN"])
+@across
 @pytest.mark.parametrize(
     ("threads", "resident", "sharing"), [(128, 1, 2), (256, 1, 1), (128, 0, 2)]
 )
@@ -89,3 +94,43 @@ def test_blocks_of_many_tiles(call, dtype, across, threads, resident, sharing):
         error = np.linalg.norm(np.asarray(got, "float64") - exact) / np.linalg.norm(exact)
         assert error < {"float32": 1e-3, "bfloat16": 1e-2, "float16": 1e-3}[dtype]
     assert got.dtype == numpy_dtype(dtype)
+
+
+@across
+@pytest.mark.parametrize(("dtype", "side"), [("float32", 128), ("float32", 64), ("float64", 64)])
+def test_tiles_of_multiply_adds(call, dtype, side, across):
+    """More than one of each size, depth in steps and parts, anyhow in memory."""
+    rows, cols, depth, part = side + 12, 2 * side + 7, 84, 48
+    a, b = draw(dtype, (rows, depth), (cols, depth))
+    laid = [
+        np.ascontiguousarray(x.T if turned else x) for x, turned in zip((a, b), across, strict=True)
+    ]
+    sizes = rows, cols, depth, *across, side, part
+    for place in (np.ascontiguousarray, shifted):
+        parts = Out(poisoned((2, rows, cols), dtype))
+        got = call("on_cpu_fma_product", CODES[dtype], *sizes, *map(place, laid), parts)
+        for found, at in zip(got, (slice(part), slice(part, depth)), strict=True):
+            x, y = wide(a[:, at], b[:, at].T)
+            error = unit(dtype) * (depth + 2) * (np.abs(x) @ np.abs(y))
+            assert_within(found, x @ y, error, dtype)
+
+
+# dtype, rows, cols, depth, whether it may be cut: the side.
+SIDES = {
+    ("float32", 128, 512, 784, 0): 64,  # 4 tiles of 128
+    ("float32", 65536, 784, 100, 0): 128,
+    ("float32", 1024, 1024, 64, 0): 64,
+    ("float32", 1100, 1024, 64, 0): 128,  # 72
+    ("float32", 784, 100, 65536, 1): 128,  # 7, each in 32 parts of depth
+    ("float32", 784, 100, 65536, 0): 64,
+    ("float64", 65536, 784, 100, 0): 64,
+}
+
+
+@pytest.mark.parametrize("size", SIDES)
+def test_tiles_are_large_where_they_fill_the_gpu(cuda, size):
+    assert cuda.run(side_of, *size) == SIDES[size]
+
+
+def side_of(library, memory, dtype, *sizes):
+    return library.on_cpu_fma_side(*map(ctypes.c_int64, (CODES[dtype], *sizes)))

@@ -126,4 +126,35 @@ FG_API int on_cpu_tensor_product(void* stream, int64_t dtype, int64_t rows, int6
     }
   });
 }
+
+// The same by multiply-adds, in tiles of `side`; out [parts, rows, cols].
+FG_API int on_cpu_fma_product(void* stream, int64_t dtype, int64_t rows, int64_t cols,
+                              int64_t depth, int64_t a_across, int64_t b_across, int64_t side,
+                              int64_t part_depth, const void* a, const void* b, void* out) {
+  return for_dtype("product", (fg_dtype)dtype, [&](auto storage) -> int {
+    typedef decltype(storage) T;
+    if constexpr (sizeof(T) < 4) {
+      return FG_INVALID_ARGUMENT;
+    } else {
+      const Tiling tiling = {rows,
+                             cols,
+                             pieces_of(rows, side),
+                             pieces_of(cols, side),
+                             pieces_of(depth, part_depth),
+                             part_depth,
+                             (int)side,
+                             false};
+      return launch_fma<T>("product", stream, operand((const T*)a, rows, depth, a_across != 0),
+                           operand((const T*)b, cols, depth, b_across != 0), tiling,
+                           IntoMemory<T>{(T*)out, rows, cols, false});
+    }
+  });
+}
+
+// The side of the tiles in which multiply-adds make a product.
+FG_API int on_cpu_fma_side(int64_t dtype, int64_t rows, int64_t cols, int64_t depth,
+                           int64_t in_parts) {
+  return dtype == FG_FLOAT64 ? fma_tiling<double>(rows, cols, depth, in_parts != 0).slice_cols
+                             : fma_tiling<float>(rows, cols, depth, in_parts != 0).slice_cols;
+}
 }
