@@ -1,5 +1,6 @@
 """What nvcc makes of the kernels, on machines that have it: no GPU is needed for that."""
 
+import functools
 import os
 import re
 import subprocess
@@ -56,12 +57,19 @@ def test_no_stack_and_no_spills(reports, source):
         assert CLEAN in properties, f"{kernel} for {architecture}: {properties}"
 
 
-def ptx_of(source, folder):
-    path = folder / "kernels.ptx"
+@pytest.fixture(scope="module")
+def ptx_of(tmp_path_factory):
+    """The PTX of a source, compiled once."""
     architecture = f"-arch=compute_{SCRIPT['cuda_architectures']()[-1]}"
-    flags = ["-std=c++17", "-O3", "-Icsrc", architecture, "-ptx", str(source), "-o", str(path)]
-    subprocess.run([NVCC, *flags], check=True)
-    return path
+
+    @functools.cache
+    def compiled(source):
+        path = tmp_path_factory.mktemp("ptx") / f"{source.stem}.ptx"
+        flags = ["-std=c++17", "-O3", "-Icsrc", architecture, "-ptx", str(source), "-o", str(path)]
+        subprocess.run([NVCC, *flags], check=True)
+        return path.read_text()
+
+    return compiled
 
 
 def test_cooperative_kernels_have_dynamic_shared_memory_alone(reports):
@@ -73,20 +81,19 @@ def test_cooperative_kernels_have_dynamic_shared_memory_alone(reports):
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_loads_and_stores_of_16_bytes(source, tmp_path):
+def test_loads_and_stores_of_16_bytes(source, ptx_of):
     """Kernels of packs, which a number of elements above 1 in their name tells, use them."""
-    path = ptx_of(source, tmp_path)
-    for entry in re.split(r"(?=\.entry )", path.read_text())[1:]:
+    for entry in re.split(r"(?=\.entry )", ptx_of(source))[1:]:
         kernel = entry.split()[1]
         if re.search(r"Li(?:2|4|8)E", kernel):
             assert re.search(WIDE, entry), f"{kernel} reads no 16 bytes at once"
 
 
-def test_elements_that_are_not_averaged_are_read_and_written_in_packs(tmp_path):
+def test_elements_that_are_not_averaged_are_read_and_written_in_packs(ptx_of):
     """Losses, too, and what arrives at them: floats also where logits have 16 bits."""
     (source,) = (source for source in SOURCES if source.stem == "sigmoid_cross_entropy")
     found = 0
-    for entry in re.split(r"(?=\.entry )", ptx_of(source, tmp_path).read_text())[1:]:
+    for entry in re.split(r"(?=\.entry )", ptx_of(source))[1:]:
         name = entry.split()[1]
         kernel = re.search(r"(scale|entropy)_each_(grad_)?kernelI.*?Li([248])E(h?)", name)
         if kernel is None:
@@ -103,17 +110,16 @@ def test_elements_that_are_not_averaged_are_read_and_written_in_packs(tmp_path):
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_shared_memory_has_no_generic_address(source, tmp_path):
+def test_shared_memory_has_no_generic_address(source, ptx_of):
     """Who asks for one hands it to an instruction that may be for global memory alone."""
-    assert "cvta.shared" not in ptx_of(source, tmp_path).read_text()
+    assert "cvta.shared" not in ptx_of(source)
 
 
 @pytest.mark.parametrize("stem", ["dense_layer", "dense_transpose", "product"])
-def test_tensor_cores_are_fed_asynchronously(stem, tmp_path):
+def test_tensor_cores_are_fed_asynchronously(stem, ptx_of):
     """Every kernel of tensor cores multiplies there, from copies it does not wait for."""
     (source,) = (source for source in SOURCES if source.stem == stem)
-    path = ptx_of(source, tmp_path)
-    kernels = re.split(r"(?=\.entry )", path.read_text())[1:]
+    kernels = re.split(r"(?=\.entry )", ptx_of(source))[1:]
     found = [entry for entry in kernels if "tensor_product_kernel" in entry.split()[1]]
     assert found
     for entry in found:
@@ -123,9 +129,9 @@ def test_tensor_cores_are_fed_asynchronously(stem, tmp_path):
         assert re.search(WIDE, entry)
 
 
-def test_many_rows_are_multiplied_likewise(tmp_path):
+def test_many_rows_are_multiplied_likewise(ptx_of):
     (source,) = (source for source in SOURCES if source.stem == "program")
-    kernels = re.split(r"(?=\.entry )", ptx_of(source, tmp_path).read_text())[1:]
+    kernels = re.split(r"(?=\.entry )", ptx_of(source))[1:]
     (of_floats,) = (x for x in kernels if "program_kernelIf" in x.split()[1])
     assert "mma.sync.aligned.m16n8k8" in of_floats
     for copy in ("cp.async.cg.shared.global", "cp.async.ca.shared.global", "cp.async.wait_group"):
