@@ -9,6 +9,7 @@ from tests.core.cases import assert_same_bits, assert_within, draw, numpy_dtype,
 from tests.core.dense_layer import ACTIVATIONS, Layer, activation_of
 from tests.core.reference import wide
 from tests.cuda.cases import CODES, shifted
+from tests.cuda.conftest import ON_GPU
 from tests.cuda.dense_layer import (
     STRICT,
     TF32,
@@ -236,6 +237,7 @@ PARTS = {  # rows, cols, depth: parts, and their depth
 }
 
 
+@pytest.mark.skipif(ON_GPU, reason="the library for a GPU has no functions for tests")
 @pytest.mark.parametrize("size", PARTS)
 def test_depth_is_cut_by_the_shape(cuda, size):
     """Where there are fewer tiles than multiprocessors, and the result is a plain product."""
