@@ -206,10 +206,13 @@ unpack() {
     echo "no TensorFlow, and no parts of it in $parts"
     return 1
   fi
+  # What is bare there would wait for the log's writer, too, which ends after us.
+  wait() { local job; for job in $(jobs -p); do builtin wait "$job"; done; }
   set +u
   # shellcheck disable=SC1091
   . "$parts/p3/unpack_tf.sh" "$parts" "$work/tf"
   set -u
+  unset -f wait
   export FASTGEN_LIB_DIR=$parts/p3/lib
 }
 
@@ -220,8 +223,11 @@ tensorflow() {
     piece "keras rows" 240 $python -m benchmarks.gpu.keras_rows --lines "$lines" --dry-run
     return
   fi
-  build || return
-  $python -c 'import tensorflow' 2>/dev/null || unpack || return
+  if $python -c 'import tensorflow' 2>/dev/null; then
+    build || return
+  else
+    unpack && copy_tree || return # libraries for it are among the parts
+  fi
   local there=(env -C "$tree" PYTHONPATH="$tree:$PYTHONPATH" FASTGEN_GPU=1)
   piece "tests/gpu" 240 "${there[@]}" "${pytest[@]}" -q -rf --tb=short --maxfail 60
   piece "keras rows" 240 "${there[@]}" $python -m benchmarks.gpu.keras_rows --lines "$lines"
