@@ -102,9 +102,9 @@ def find_cuda():
     nvcc = None if wish == "0" else shutil.which(os.environ.get("NVCC") or "nvcc")
     if wish == "1" and nvcc is None:
         raise PlatformError("FASTGEN_CUDA=1, but nvcc is not on the PATH nor named by NVCC.")
-    release = nvcc and re.search(r"release (\d+)\.(\d+)", cuda_version(nvcc))
-    if release and tuple(map(int, release.groups())) < LEAST_CUDA:
-        said = f"{nvcc} is of CUDA {'.'.join(release.groups())}, kernels need 12.1 or later."
+    release = nvcc and cuda_release(nvcc)
+    if release and tuple(map(int, release.split("."))) < LEAST_CUDA:
+        said = f"{nvcc} is of CUDA {release}, kernels need 12.1 or later."
         if wish == "1":
             raise PlatformError(said)
         print(f"fastgen: {said} Building none for GPUs.")
@@ -130,6 +130,11 @@ def cuda_targets():
 
 def cuda_version(nvcc):
     return subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+
+
+def cuda_release(nvcc):
+    """Such as 13.0; nothing where it does not say."""
+    return "".join(re.findall(r"release (\d+\.\d+)", cuda_version(nvcc)))
 
 
 def cuda_runtime(nvcc):
@@ -369,10 +374,10 @@ class BuildNative(build_ext):
             "tensorflow": tensorflow,
             "isas": list(ISAS),
             "cuda": cuda_architectures() if nvcc else [],
+            "cuda_release": nvcc and cuda_release(nvcc),
             "compiler": builder.compiler,
         }
-        path = self.package_folder() / "lib/build.json"
-        path.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        (self.package_folder() / "lib/build.json").write_text(json.dumps(info, indent=2) + "\n")
 
     def package_folder(self):
         return Path("fastgen") if self.inplace else Path(self.build_lib) / "fastgen"

@@ -50,7 +50,7 @@ def gpu_lines():
     capabilities = [f"{x[:-1]}.{x[-1]}" for x in (name.rstrip("af") for name in built)]
     kernels = "kernels for compute capability " + ", ".join(capabilities)
     if not gpus:
-        return [f"GPU: CUDA sees none; {kernels}"]
+        return [f"GPU: none, {native.why_cuda_sees_none()}; {kernels}"]
     return [
         f"GPU {i}: {gpu['name']}, compute capability {gpu['compute_capability']}, "
         f"{gpu['multiprocessors']} multiprocessors, {gpu['bytes'] / 2**30:.0f} GiB; "

@@ -37,7 +37,7 @@ class Situation(NamedTuple):
     xla: bool = False
     missing: str | None = None  # why the native library or the op is not there, or of no use
     size: tuple | None = None  # rows and weights that a product has; 0: not known
-    lacking: str | None = None  # what a user's kernel lacks to be compiled for the device
+    lacking: str | None = None  # what kernels, or a user's one, lack to run on the device
 
 
 class Choice(NamedTuple):
@@ -213,8 +213,7 @@ def choose(op, dtype, device=None, xla=None, size=None, obstacle=None):
     lacking = None
     if device == "GPU" and not unasked:
         users = USERS.get(op)  # whose kernels the driver compiles: no CUDA has to be built in
-        missing = missing or (None if users else _missing_cuda())
-        lacking = users.why_not() if users and users.why_not else None
+        lacking = users.why_not and users.why_not() if users else missing or _missing_cuda()
     xla = inside_xla() if xla is None else xla
     if xla and not unasked:
         missing = missing or _missing_custom_calls(op)

@@ -96,7 +96,7 @@ def require_tensorflow(feature):
 
 
 def build_info():
-    """What setup.py recorded in build.json: abi, tensorflow, isas, cuda, compiler."""
+    """What setup.py recorded in build.json: abi, tensorflow, isas, cuda, compiler, and so on."""
     path = library_folder() / "build.json"
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
@@ -208,12 +208,36 @@ def why_no_gpu(capabilities):
     if not built:
         return "the library was built without CUDA"
     if core_library().fg_cuda_device_count() == 0:
-        return "the library's CUDA sees no GPU: the driver may be older than it"
+        return why_cuda_sees_none()
     unfit = [each for each in capabilities if not _runs_on(built, *each)]
     if not unfit:
         return None
     (major, minor), names = unfit[0], ", ".join(f"sm_{name}" for name in built)
     return f"the library was built for {names}. Received: sm_{major}{minor}"
+
+
+def why_cuda_sees_none():
+    """Why the library's CUDA sees no GPU, as far as it can be told.
+
+    A driver runs what was built with CUDA of its own major release, or of an earlier one.
+    """
+    built, driver = build_info().get("cuda_release"), _driver_release()
+    if driver is None:
+        return "there is no CUDA driver"
+    if built and driver[0] < int(built.split(".")[0]):
+        has = ".".join(map(str, driver))
+        return f"the driver is of CUDA {has}, too old for the library, which is of CUDA {built}"
+    return "the library's CUDA sees no GPU"
+
+
+def _driver_release():
+    """The CUDA that the machine's driver is of, such as `(12, 8)`, or None; starts nothing."""
+    version = ctypes.c_int()
+    try:
+        ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return None
+    return version.value // 1000, version.value % 1000 // 10
 
 
 def _runs_on(built, major, minor):

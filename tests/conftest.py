@@ -13,6 +13,10 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # NumPy computes references: its threads would wait, spinning, for cores that other tests use.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# A GPU of this machine multiplies in tf32, which the CPU's bounds do not allow: for tests of it
+# alone, which are told so.
+if not {"FASTGEN_GPU", "FASTGEN_CUDA_TEST"} & set(os.environ):
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 # Kernels that Numba compiles, for all processes of a run and for the next.
 os.environ["FASTGEN_CACHE"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache/kernels")
 # Shared cores: a slow example says nothing.

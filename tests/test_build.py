@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPILER = """#!/bin/sh
 while [ $# -gt 0 ]; do
     case "$1" in
-    --version) echo "stub 1.0"; exit ;;
+    --version) echo "stub 1.0, release 13.0"; exit ;;
     -dryrun) echo '#$ LIBRARIES=  "-Lfolder"' >&2; exit ;;
     -c) source=$2 ;;
     -MF) dependencies=$2 ;;
@@ -139,3 +139,4 @@ def test_cuda_that_can_be_had_or_is_not_wanted(build, tmp_path, environment):
     assert ("cuda/gaussian_sample_kl.cu" in compiled) if wanted else compiled == []
     info = json.loads((tmp_path / "fastgen/lib/build.json").read_text())
     assert info["cuda"] == (["80", "90"] if wanted else [])
+    assert info["cuda_release"] == ("13.0" if wanted else None)

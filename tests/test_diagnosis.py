@@ -54,7 +54,7 @@ H200 = {
     ("cuda", "gpus", "line"),
     [
         ([], [], "GPU: the library was built without nvcc; fastgen.core has CuPy compile"),
-        (["80", "90a"], [], "GPU: CUDA sees none; kernels for compute capability 8.0, 9.0"),
+        (["80", "90a"], [], "GPU: none, no driver; kernels for compute capability 8.0, 9.0"),
         (["90"], [H200], "GPU 0: NVIDIA H200, compute capability 9.0, 132 multiproc.*, 139 GiB; "),
         (["90"], [{**H200, "runs": False}], "9.0, which do not run on it"),
     ],
@@ -63,6 +63,7 @@ H200 = {
 def test_gpus(cuda, gpus, line, monkeypatch, capsys):
     monkeypatch.setattr(native, "build_info", lambda: {"cuda": cuda})
     monkeypatch.setattr(native, "gpus", lambda: gpus)
+    monkeypatch.setattr(native, "why_cuda_sees_none", lambda: "no driver")
     fastgen.doctor()
     assert re.search(line, capsys.readouterr().out)
 

@@ -240,12 +240,16 @@ def test_a_gpu_that_kernels_do_not_run_on(monkeypatch):
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus)
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
     monkeypatch.setattr(native, "build_info", lambda: {"cuda": ["80", "90"]})
+    monkeypatch.setattr(native, "_driver_release", lambda: (13, 0))
     monkeypatch.setattr(dispatch, "_missing_cuda", dispatch._missing_cuda.__wrapped__)
     for count, why in [(1, "Received: sm_75"), (0, "sees no GPU")]:
         core = types.SimpleNamespace(fg_cuda_device_count=lambda: count)  # noqa: B023
         monkeypatch.setattr(native, "core_library", lambda: core)  # noqa: B023
         found = dispatch.choose("gaussian_kl", "float32")
-        assert found.path == COMPOSITE and why in found.why
+        assert found.path == COMPOSITE and why in found.why and found.warn
+    monkeypatch.setattr(dispatch, "_said", set())
+    with pytest.warns(RuntimeWarning, match="gaussian_kl runs as stock TensorFlow ops: not comp"):
+        assert path_of(kl) == {COMPOSITE}
 
 
 @pytest.mark.parametrize("graph", [False, True])

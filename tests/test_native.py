@@ -214,7 +214,7 @@ def test_core_without_its_library_says_how_to_build_it(tmp_path, statement):
     ("built", "count", "capabilities", "why"),
     [
         ([], 1, [(9, 0)], "without CUDA"),
-        (["80", "90"], 0, [], "sees no GPU: the driver may be older"),
+        (["80", "90"], 0, [], "sees no GPU"),
         (["80", "90"], 1, [], None),  # of a device that does not say
         (["80", "90"], 2, [(8, 0), (8, 9)], None),  # machine code of the same major
         (["80", "90"], 1, [(12, 0)], None),  # by PTX
@@ -228,8 +228,36 @@ def test_gpus_that_kernels_run_on(monkeypatch, built, count, capabilities, why):
     core = types.SimpleNamespace(fg_cuda_device_count=lambda: count)
     monkeypatch.setattr(native, "build_info", lambda: {"cuda": built})
     monkeypatch.setattr(native, "core_library", lambda: core)
+    monkeypatch.setattr(native, "_driver_release", lambda: (13, 0))
     found = native.why_no_gpu(capabilities)
     assert found is None if why is None else why in found
+
+
+@pytest.mark.parametrize(
+    ("driver", "built", "why"),
+    [
+        (None, "13.0", "there is no CUDA driver"),
+        (
+            12090,
+            "13.0",
+            "the driver is of CUDA 12.9, too old for the library, which is of CUDA 13.0",
+        ),
+        (13000, "13.2", "the library's CUDA sees no GPU"),
+        (13010, "12.8", "the library's CUDA sees no GPU"),
+        (12090, None, "the library's CUDA sees no GPU"),  # built before it was recorded
+    ],
+)
+def test_why_cuda_sees_no_gpu(monkeypatch, driver, built, why):
+    def load(name):
+        assert name == "libcuda.so.1"
+        if driver is None:
+            raise OSError("cannot open shared object file")
+        answer = lambda to: setattr(to._obj, "value", driver)  # noqa: E731
+        return types.SimpleNamespace(cuDriverGetVersion=answer)
+
+    monkeypatch.setattr(native.ctypes, "CDLL", load)
+    monkeypatch.setattr(native, "build_info", lambda: {"cuda": ["90"], "cuda_release": built})
+    assert native.why_cuda_sees_none() == why
 
 
 def test_abi_number_is_the_header_s():
