@@ -1,6 +1,7 @@
 """Where fastgen keeps files between runs: nothing there is missed when it is deleted."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import sys
@@ -9,16 +10,27 @@ from pathlib import Path
 
 
 def folder():
-    """The folder FASTGEN_CACHE, or fastgen's in the platform's folder for caches of a user."""
+    """The folder FASTGEN_CACHE, or fastgen's in the platform's folder for caches of a user.
+
+    A user without a home, as containers have, gets one that ends with the process.
+    """
     if own := os.environ.get("FASTGEN_CACHE"):
         return Path(own)
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return Path(_of_this_process().name)
     bases = {
         "darwin": home / "Library" / "Caches",
         "win32": Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local"),
     }
     linux = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return bases.get(sys.platform, linux) / "fastgen"
+
+
+@functools.cache
+def _of_this_process():
+    return tempfile.TemporaryDirectory(prefix="fastgen")
 
 
 def write(path, fill):

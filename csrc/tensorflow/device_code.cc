@@ -32,14 +32,31 @@ Registry& registry() {
   return *all;
 }
 
+driver::Stream stream_of(OpKernelContext* ctx) {
+  return ctx->op_device_context()->stream()->platform_specific_handle().stream;
+}
+
 }  // namespace
+
+absl::Status DeviceCode::load(OpKernelContext* ctx) { return named(load_for(stream_of(ctx))); }
 
 absl::Status DeviceCode::launch(OpKernelContext* ctx, int64_t work,
                                 std::vector<int64_t> parameters) {
-  auto* const stream = ctx->op_device_context()->stream();
-  const absl::Status status = start(stream->platform_specific_handle().stream, work, &parameters);
+  return named(start(stream_of(ctx), work, &parameters));
+}
+
+absl::Status DeviceCode::named(const absl::Status& status) const {
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(name_, ": ", status.message()));
+}
+
+absl::Status DeviceCode::load_for(driver::Stream stream) {
+  const driver::Functions* driver;
+  TF_RETURN_IF_ERROR(driver::find(&driver));
+  driver::Current current(*driver);
+  TF_RETURN_IF_ERROR(current.enter(stream));
+  driver::Function function;
+  return function_in(*driver, current.context(), &function);
 }
 
 absl::Status DeviceCode::start(driver::Stream stream, int64_t work,
@@ -66,7 +83,7 @@ absl::Status DeviceCode::function_in(const driver::Functions& driver, driver::Co
     *function = known->second;
     return absl::OkStatus();
   }
-  TF_RETURN_IF_ERROR(driver::load(driver, ptx_, entry_, function));
+  TF_RETURN_IF_ERROR(driver::load(driver, code_, entry_, function));
   functions_[context] = *function;
   return absl::OkStatus();
 }
@@ -80,10 +97,56 @@ absl::Status find_device_code(const std::string& key, DeviceCode** found) {
                                           "was made without one on the CPU, by tf.device"));
 }
 
+REGISTER_OP("FastgenLoadDeviceCode")
+    .Output("refusal: string")
+    .Output("driver: int32")
+    .Attr("kernel: string")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::ScalarShape)
+    .Doc(
+        "Loads code that was registered under a key, for the GPU that the op is on. refusal: what "
+        "the "
+        "driver says where it cannot use code of this kind, else empty; driver: the CUDA that it "
+        "knows, "
+        "as 1000 major + 10 minor");
+
+class LoadDeviceCode : public tensorflow::OpKernel {
+ public:
+  explicit LoadDeviceCode(tensorflow::OpKernelConstruction* ctx) : OpKernel(ctx) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("kernel", &key_));
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    DeviceCode* code;
+    OP_REQUIRES_OK(ctx, find_device_code(key_, &code));
+    const absl::Status status = code->load(ctx);
+    const bool refused = absl::IsUnimplemented(status);
+    if (!refused) OP_REQUIRES_OK(ctx, status);
+    Tensor *refusal, *version;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {}, &refusal));
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(1, {}, &version));
+    if (refused) refusal->scalar<tensorflow::tstring>()() = std::string(status.message());
+    const driver::Functions* driver;
+    OP_REQUIRES_OK(ctx, driver::find(&driver));
+    int* const number = &version->scalar<int>()();
+    OP_REQUIRES_OK(ctx, driver::check(*driver, "cuDriverGetVersion", driver->get_version(number)));
+  }
+
+ private:
+  std::string key_;
+};
+
+REGISTER_KERNEL_BUILDER(Name("FastgenLoadDeviceCode")
+                            .Device(tensorflow::DEVICE_GPU)
+                            .HostMemory("refusal")
+                            .HostMemory("driver"),
+                        Traced<LoadDeviceCode>);
+
 }  // namespace fastgen
 
-// Lets graphs of this process run PTX by key on GPUs. A key that is known keeps its code.
+// Lets graphs of this process run code by key on GPUs. A key that is known keeps its code.
 extern "C" FG_API void fg_device_code_register(const char* key, const char* name, const char* entry,
-                                               const char* ptx) {
-  fastgen::registry().add(key, std::make_unique<fastgen::DeviceCode>(name, entry, ptx));
+                                               const char* code, int64_t size) {
+  fastgen::registry().add(
+      key, std::make_unique<fastgen::DeviceCode>(name, entry, std::string(code, size)));
 }

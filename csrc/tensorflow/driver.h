@@ -16,6 +16,7 @@ typedef void* Module;
 typedef void* Function;
 
 struct Functions {
+  int (*get_version)(int* version);
   int (*get_error_name)(int result, const char** name);
   int (*stream_get_context)(Stream stream, Context* context);
   int (*push)(Context context);
@@ -49,8 +50,9 @@ class Current {
   bool pushed_ = false;
 };
 
-// The function of this name in PTX, compiled by the driver for the current context. It stays there.
-absl::Status load(const Functions& driver, const std::string& ptx, const std::string& name,
+// The function of this name in PTX or in machine code, for the current context. It stays there. Code that
+// the driver cannot use, of a compiler that is newer than it, say, is Unimplemented.
+absl::Status load(const Functions& driver, const std::string& code, const std::string& name,
                   Function* function);
 
 }  // namespace driver

@@ -45,6 +45,8 @@ class CompiledOp:
                 f"{name}: noise must be None or one of {noise.KINDS}. Received: {noise_kind!r}"
             )
         functools.update_wrapper(self, function)
+        del self.__wrapped__  # which a tf.function would take in its place where it is an argument
+        self.py_func = function  # which is what other kernels call by this one's name
         self.__signature__ = _of_calls(function, arity, noise_kind)
         self.__name__ = name
         self.op = f"jit.{name}"
@@ -73,11 +75,6 @@ class CompiledOp:
     def address(self):
         """Where the kernel is defined: what a saved model that has it for an activation holds."""
         return f"{self.__module__}:{self.__qualname__}"
-
-    @property
-    def py_func(self):
-        """The function, which is what other kernels call by this one's name."""
-        return self.__wrapped__
 
     def get_config(self):
         """What Keras writes into a model's file."""
@@ -116,10 +113,15 @@ class CompiledOp:
 
     def _chosen_op(self, inputs):
         """The op of compiled code, or None where stock ops are to run."""
-        if dispatch.fused_op(self.op, leading_dtype(inputs)) is None:
+        obstacle = self._obstacle(inputs)
+        if dispatch.fused_op(self.op, leading_dtype(inputs), obstacle=obstacle) is None:
             return None
         # By its name dispatch may know another kernel, of another kind, by now.
         return getattr(native.load_ops(), f"fastgen_{self.kind}")
+
+    def _obstacle(self, inputs):
+        """Why these inputs are for stock ops, where that does not depend on dtypes alone."""
+        return None
 
     def _place(self, inputs):
         """The CPU, where the GPU at hand has neither a kernel nor a reference; else as it is."""
@@ -128,7 +130,8 @@ class CompiledOp:
         choice = dispatch.choose(self.op, leading_dtype(inputs).name, "GPU")
         if choice.path != dispatch.COMPOSITE:
             return contextlib.nullcontext()
-        dispatch.warn_once(self.op, f"{self.op} runs on the CPU, without a reference: {choice.why}")
+        text = f"{self.op} runs on the CPU, without a reference: {choice.why}"
+        dispatch.warn_once(("CPU", choice.why), text)
         return tf.device("CPU:0")
 
     def _emulation(self):
@@ -191,7 +194,7 @@ class CompiledOp:
         """The kernel in this form, compiled if need be and registered with TensorFlow."""
         found = self._calls.get(form)
         if found is None:
-            given = self.__name__, self.__wrapped__, form, self.fastmath
+            given = self.__name__, self.py_func, form, self.fastmath
             key, machine = compilation.machine_code(*given)
             arrays = len(form.inputs) + len(machine.outputs)
             if arrays > MOST_ARRAYS - 2 * bool(self.noise):
@@ -208,7 +211,7 @@ class CompiledOp:
         """A hash of the gradient and its own: a kernel that is defined anew has another key."""
         about = ""
         if self.gradient is not None:
-            own = source.fingerprint(self.gradient.__name__, self.gradient.__wrapped__)
+            own = source.fingerprint(self.gradient.__name__, self.gradient.py_func)
             about = own + self.gradient._gradients()
         return hashlib.sha256(about.encode()).hexdigest()
 

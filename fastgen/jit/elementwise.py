@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from fastgen import dispatch, native
 from fastgen.jit import compiled_op, device_code, loops, registry, source
-from fastgen.jit.compiled_op import CLOSE, SEED, CompiledOp
+from fastgen.jit.compiled_op import CLOSE, SEED, CompiledOp, leading_dtype
 
 try:
     from tensorflow.python.ops.parallel_for import pfor
@@ -127,14 +127,40 @@ class Elementwise(CompiledOp):
         """The device at hand, for which the kernel is compiled; the CPU if it cannot be."""
         if not native.load_ops() or dispatch.device_type() != "GPU":
             return contextlib.nullcontext()
+        refusal = self._refusal(compiled)
+        if refusal is None:
+            return contextlib.nullcontext()
+        if dispatch.backend() == dispatch.FUSED:
+            raise refusal
+        dispatch.warn_once(compiled.key, f"{self.op} runs on the CPU: {refusal}")
+        return tf.device("CPU:0")
+
+    def _refusal(self, compiled):
+        """What keeps a kernel from GPUs, or None."""
         try:
-            device_code.register(compiled, self.__wrapped__, self.fastmath)
+            device_code.register(compiled, self.py_func, self.fastmath)
         except device_code.NotForGpusError as refusal:
-            if dispatch.backend() == dispatch.FUSED:
-                raise
-            dispatch.warn_once(compiled.key, f"{self.op} runs on the CPU: {refusal}")
-            return tf.device("CPU:0")
-        return contextlib.nullcontext()
+            return refusal
+        return None
+
+    def _obstacle(self, inputs):
+        """Why the reference runs on the GPU in the place of the kernel, or None.
+
+        A gradient gets more than the inputs of its kernel; it runs on the CPU, if it has to.
+        """
+        dtype = leading_dtype(inputs).name
+        if not self.reference or len(inputs) != self.arity or not device_code.capability():
+            return None
+        if dispatch.backend() == dispatch.FUSED or dispatch.device_type() != "GPU":
+            return None
+        if dispatch.choose(self.op, dtype).path != dispatch.FUSED:
+            return None
+        compiled = self.compiled(
+            loops.Scalars(tuple(x.dtype.name for x in inputs), None, self.noise)
+        )
+        if refusal := self._refusal(compiled):
+            dispatch.warn_once(compiled.key, f"{self.op} runs as stock TensorFlow ops: {refusal}")
+        return refusal and str(refusal)
 
     def _gradients_of(self, op, inputs, seed, d_outputs, wanted):
         return self.gradient._run(op, [*inputs, *d_outputs], seed, wanted)

@@ -16,6 +16,11 @@ _jit = numba.njit(error_model="numpy")
 _alive = []  # what the stand-in calls
 
 
+@numba.cfunc(types.void(types.int64, types.int64, types.voidptr))
+def _nothing(thread, threads, given):
+    pass
+
+
 class Driver:
     """The stand-in in this process: what is loaded by its name from now on."""
 
@@ -23,6 +28,7 @@ class Driver:
         """With the memory of a library of tests/cuda/plugin, if one is given."""
         self.library = ctypes.CDLL(str(build.driver()), ctypes.RTLD_GLOBAL)
         self.library.stand_in_count.restype = ctypes.c_int64
+        self.library.stand_in_kernel(b"nothing", ctypes.c_void_p(_nothing.address))
         if core is not None:
             how = core.on_cpu_begin_access, core.on_cpu_end_access
             self.library.stand_in_access(*(ctypes.cast(f, ctypes.c_void_p) for f in how))
@@ -34,6 +40,11 @@ class Driver:
     def fail(self, function, result):
         """Let a function of the driver return this from now on; 0: what it should."""
         self.library.stand_in_fail(function.encode(), result)
+
+    def know(self, newest_ptx, cuda):
+        """Be a driver of another age: `(8, 4)` and `(12, 4)`."""
+        major, minor = cuda
+        self.library.stand_in_version(10 * newest_ptx[0] + newest_ptx[1], 1000 * major + 10 * minor)
 
     def last_launch(self):
         """Blocks, threads of each, and contexts that this thread has left pushed."""
@@ -49,12 +60,17 @@ class Driver:
         run = on_cpu(function, form, outputs)
         _alive.append(run)
         self.library.stand_in_kernel(name.encode(), ctypes.c_void_p(run.address))
-        count = len(grid_loop.parameters(form, outputs))
-        given = ",\n".join(f"  .param .u64 {name}_param_{i}" for i in range(count))
-        return (
-            name,
-            f".version 8.0\n.target sm_80\n.visible .entry {name}(\n{given}\n)\n{{ ret; }}\n",
-        )
+        return name, ptx(name, len(grid_loop.parameters(form, outputs)))
+
+    def of_nothing(self):
+        """In the place of `device_code.of_nothing`."""
+        return "nothing", ptx("nothing", 0)
+
+
+def ptx(name, parameters):
+    """As far as the stand-in reads it."""
+    given = ",\n".join(f"  .param .u64 {name}_param_{i}" for i in range(parameters))
+    return f".version 8.4\n.target sm_80\n.visible .entry {name}(\n{given}\n)\n{{ ret; }}\n"
 
 
 def on_cpu(function, form, outputs):

@@ -49,7 +49,7 @@ def driver(gpu):
 
     made = Driver(native.core_library())
     device_code.capability, device_code._missing_compiler = lambda: (8, 0), lambda: None
-    device_code.code_of = made.code_of
+    device_code.code_of, device_code.of_nothing = made.code_of, made.of_nothing
     return made
 
 

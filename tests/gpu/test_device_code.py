@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from fastgen import jit, native
+from fastgen import dispatch, jit, native
 from fastgen.jit import device_code
 
 
@@ -20,6 +20,7 @@ def double(name):
 
 
 def test_a_module_is_loaded_once(gpu, driver):
+    assert device_code.accepted() == device_code.Accepted()  # which loads one
     kernel = double("once")
     before = driver.counts()
     with tf.device(gpu):
@@ -32,10 +33,10 @@ def test_a_module_is_loaded_once(gpu, driver):
 
 
 def test_nothing_is_launched_for_nothing(gpu, driver):
-    before = driver.counts()
+    before = driver.counts()["cuLaunchKernel"]
     with tf.device(gpu):
         assert double("nothing")(tf.ones([0, 3])).shape == (0, 3)
-    assert driver.counts() == before
+    assert driver.counts()["cuLaunchKernel"] == before
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_nothing_is_launched_for_nothing(gpu, driver):
     [
         ("cuStreamGetCtx", 400, r"cuStreamGetCtx failed: CUDA_ERROR_INVALID_HANDLE \(400\)"),
         ("cuCtxPushCurrent", 201, "cuCtxPushCurrent failed: CUDA_ERROR_INVALID_CONTEXT"),
-        ("cuModuleLoadDataEx", 218, "cuModuleLoadDataEx failed: CUDA_ERROR_INVALID_PTX"),
+        ("cuModuleLoadDataEx", 2, "cuModuleLoadDataEx failed: CUDA_ERROR_OUT_OF_MEMORY"),
         ("cuModuleGetFunction", 500, "cuModuleGetFunction failed: CUDA_ERROR_NOT_FOUND"),
         ("cuLaunchKernel", 701, "cuLaunchKernel failed: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"),
         ("cuLaunchKernel", 12345, r"cuLaunchKernel failed: an error without a name \(12345\)"),
@@ -68,10 +69,8 @@ def test_errors_of_the_driver_have_names_and_pass(gpu, driver, function, result,
 def test_what_the_driver_says_of_ptx_is_told(gpu, monkeypatch):
     made = device_code.code_of
     monkeypatch.setattr(device_code, "code_of", lambda *given: (made(*given)[0], "no PTX"))
-    with (
-        tf.device(gpu),
-        pytest.raises(tf.errors.InternalError, match="INVALID_PTX .218.: neither .version nor"),
-    ):
+    said = "driver refuses no_ptx: cuModuleLoadDataEx .*INVALID_PTX .218.: neither .version nor"
+    with tf.device(gpu), pytest.raises(ValueError, match=said):
         double("no_ptx")([1.0])
 
 
@@ -122,3 +121,19 @@ def test_what_numba_compiles_for_the_cpu_alone_runs_there(gpu, monkeypatch):
             y = kernel(x)
         assert "CPU" in y.device and y.numpy().tolist() == [2, 4]
         assert tape.gradient(y, x).numpy().tolist() == [2, 2]
+
+
+def test_or_as_its_reference(gpu, monkeypatch, unguarded):
+    def refuse(compiled, function, fastmath):
+        raise device_code.NotForGpusError("no exp there")
+
+    monkeypatch.setattr(device_code, "code_of", refuse)
+    kernel = jit.elementwise(lambda x: 2 * x, reference=lambda x: 3 * x, name="with_reference")
+    with tf.device(gpu):
+        with pytest.raises(ValueError, match="no exp there"):
+            kernel([1.0])
+        monkeypatch.setenv("FASTGEN_BACKEND", "auto")
+        with pytest.warns(RuntimeWarning, match="with_reference runs as stock .*: no exp there"):
+            y = kernel([1.0])
+        assert y.numpy().tolist() == [3]
+        assert dispatch.stats()["jit.with_reference"] == {"fused": 1, "composite": 1}

@@ -37,7 +37,7 @@ def d_mix(x, y, z, d):
 
 
 @jit.elementwise(
-    gradient=jit.elementwise(d_mix, gradient=d_mix_gradient.__wrapped__),
+    gradient=jit.elementwise(d_mix, gradient=d_mix_gradient.py_func),
     reference=mix_in_stock_ops,
 )
 def mix(x, y, z):

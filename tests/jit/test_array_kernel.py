@@ -225,7 +225,7 @@ def test_checks_that_can_be_proved_are_gone(nothing_on_the_disk):
         for j in range(y.shape[0]):
             y[j] = index[j] * 2.0
 
-    assert results(within) == {"0"} != results(gather.__wrapped__)
+    assert results(within) == {"0"} != results(gather.py_func)
 
 
 def normal(x, y, noise):

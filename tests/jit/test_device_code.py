@@ -5,8 +5,8 @@ import types
 import pytest
 import tensorflow as tf
 
-from fastgen import dispatch, jit
-from fastgen.jit import device_code, loops
+from fastgen import cache, dispatch, jit
+from fastgen.jit import device_code, linker, loops
 from fastgen.jit.registry import Compiled
 
 MADE = "kernel_of_mine", ".version 8.0"
@@ -23,7 +23,7 @@ def compiler(monkeypatch, tmp_path):
         asked.append(given)
         return MADE
 
-    made = types.SimpleNamespace(of_scalars=of_scalars, made_by=lambda: "1.0", asked=asked)
+    made = types.SimpleNamespace(of_scalars=of_scalars, made_by=lambda cc: "1.0", asked=asked)
     monkeypatch.setattr(device_code.importlib, "import_module", lambda name: made)
     return made
 
@@ -52,7 +52,7 @@ def test_others_are_compiled_apart(compiler, monkeypatch):
     code_of(compiled("b"))
     monkeypatch.setattr(device_code, "capability", lambda: (8, 0))
     code_of(compiled("a"))
-    compiler.made_by = lambda: "2.0"
+    compiler.made_by = lambda capability: "2.0"
     code_of(compiled("a"))
     assert len(compiler.asked) == 4
 
@@ -61,6 +61,40 @@ def test_a_gradients_unwanted_outputs_are_known(compiler):
     form = loops.Scalars(("float32",) * 3, (None, "float32"))
     code_of(compiled("c", form=form), fastmath={"reassoc"})
     assert compiler.asked[0][1:4] == (form, (None, "float32"), False)  # NVVM has all or nothing
+
+
+def test_linked_once_then_from_the_disk(compiler, monkeypatch):
+    """Machine code of other PTX, by another nvJitLink or for another GPU is made anew."""
+    asked = []
+    monkeypatch.setattr(linker, "version", lambda: (13, 0))
+    monkeypatch.setattr(linker, "cubin", lambda *given: asked.append(given) or b"\x7fELF\0")
+    for ptx in "one", "one", "two":
+        assert device_code.linked(ptx) == b"\x7fELF\0"
+    assert asked == [(b"one", (9, 0)), (b"two", (9, 0))]
+    monkeypatch.setattr(linker, "version", lambda: (13, 1))
+    device_code.linked("two")
+    monkeypatch.setattr(device_code, "capability", lambda: (8, 0))
+    device_code.linked("two")
+    assert len(asked) == 4
+
+
+def test_where_nothing_can_be_kept(compiler, monkeypatch, tmp_path):
+    file = tmp_path / "no folder"
+    file.write_bytes(b"")
+    monkeypatch.setenv("FASTGEN_CACHE", str(file))
+    assert code_of(compiled("a")) == code_of(compiled("a")) == MADE
+    assert len(compiler.asked) == 2
+
+
+def test_a_user_without_a_home(compiler, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("FASTGEN_CACHE")
+    monkeypatch.setattr(cache.Path, "home", no_home)
+    assert code_of(compiled("a")) == code_of(compiled("a")) == MADE
+    assert len(compiler.asked) == 1
+    assert cache.folder().stat().st_mode & 0o777 == 0o700  # what is read from it is trusted
 
 
 def test_what_numba_refuses(compiler):

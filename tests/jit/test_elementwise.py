@@ -302,6 +302,13 @@ def test_in_a_function_of_unknown_shapes():
     assert [d.shape for d in gradients] == [x.shape for x in inputs]
 
 
+def test_as_the_argument_of_a_function():
+    """TensorFlow hands functions on in place of what wraps them."""
+    given = tf.function(lambda kernel, x: kernel(x))
+    graph = given.get_concrete_function(activation, tf.ones(3)).graph
+    assert "FastgenElementwise" in {op.type for op in graph.get_operations()}
+
+
 def test_in_a_vectorized_map():
     x, y = draw(6, 3, 1), draw(4)
     expected = tf.stack([mix(each, y, 0.5) for each in x])

@@ -98,7 +98,7 @@ def test_in_a_vectorized_map():
 def test_check_gradient():
     sample.check_gradient([[1.0], [2.0]], [3.0, 4.0])
     wrong = jit.elementwise(
-        sample.__wrapped__, noise="normal", gradient=lambda mean, s, d, noise: (d, d), name="wrong"
+        sample.py_func, noise="normal", gradient=lambda mean, s, d, noise: (d, d), name="wrong"
     )
     with pytest.raises(ValueError, match="wrong: the gradient of input 1"):
         wrong.check_gradient([1.0, 2.0], [3.0, 4.0])

@@ -1,5 +1,6 @@
 """PTX of users' functions of scalars, by numba.cuda: no GPU is needed."""
 
+import functools
 import re
 
 import numba
@@ -8,10 +9,23 @@ from fastgen.jit import grid_loop, loops, source
 from fastgen.jit.cuda import target
 
 
-def made_by():
-    """What makes the PTX of the same function another."""
-    module = target.cuda
-    return numba.__version__, getattr(module, "__version__", ""), module.__name__
+def made_by(capability):
+    """What makes the PTX of the same function another: numba.cuda, NVVM, the version of PTX."""
+    versions = getattr(target.cuda, "__version__", ""), target.package_version()
+    head = of_nothing(capability)[1].partition(".address_size")[0]
+    return numba.__version__, *versions, target.cuda.__name__, head
+
+
+@functools.cache
+def of_nothing(capability):
+    """The name and the PTX of the least of kernels, as `of_scalars` gives them."""
+    with target.compiling_for(capability):
+        code, _ = target.cuda.compile_ptx(_nothing, (), cc=capability)
+    return _entry(code), code
+
+
+def _nothing():
+    pass
 
 
 def of_scalars(function, form, outputs, fastmath, capability):
@@ -39,4 +53,8 @@ def of_scalars(function, form, outputs, fastmath, capability):
         kernel = loops.defined(f"fastgen_{shown}({given})", lines, names)
         signature = tuple(kind for _, kind in typed)
         code, _ = target.cuda.compile_ptx(kernel, signature, fastmath=fastmath, cc=capability)
-    return re.search(r"\.entry\s+(\w+)", code)[1], code
+    return _entry(code), code
+
+
+def _entry(code):
+    return re.search(r"\.entry\s+(\w+)", code)[1]

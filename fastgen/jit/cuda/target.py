@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.metadata
 import sys
 import threading
 import types
@@ -99,14 +100,27 @@ def ptx(function, arguments, capability):
         return cuda.compile_ptx(function.py_func, signature, cc=capability)[0]
 
 
+def package_version():
+    """Of the package numba-cuda, whose module tells none; empty where Numba brings its own."""
+    try:
+        return importlib.metadata.version("numba-cuda")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 @contextlib.contextmanager
 def compiling_for(capability):
-    """Device functions are compiled for this compute capability, not for the GPU at hand."""
+    """Device functions are compiled for this compute capability, not for the GPU at hand.
+
+    By this thread: others may launch kernels of their own meanwhile.
+    """
     dispatcher = importlib.import_module("numba.cuda.dispatcher")
     with _compiling:
-        present = dispatcher.get_current_device
+        present, thread = dispatcher.get_current_device, threading.get_ident()
         absent = types.SimpleNamespace(compute_capability=capability)
-        dispatcher.get_current_device = lambda: absent
+        dispatcher.get_current_device = lambda: (
+            absent if threading.get_ident() == thread else present()
+        )
         try:
             yield
         finally:

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from fastgen.jit import device_code, loops, math
-from fastgen.jit.cuda import ptx
+from fastgen.jit import device_code, linker, loops, math
+from fastgen.jit.cuda import ptx, target
 from tests.jit.cuda.test_target import assert_no_spills
 
 CAPABILITIES = [(8, 0), (9, 0)]
@@ -109,3 +109,30 @@ def test_fastmath():
         for how in (False, True)
     )
     assert "div.rn.f32" in exact and "div.full.ftz.f32" in fast
+
+
+@capabilities
+def test_what_made_it_is_known(capability, monkeypatch):
+    """The disk has none of another numba-cuda or NVVM: the PTX of either may be too new."""
+    first = ptx.made_by(capability)
+    entry, code = ptx.of_nothing(capability)
+    assert re.search(r"release \d+\.\d+, V\d+.*\.version \d+\.\d+", first[-1], re.DOTALL)
+    other = re.sub(r"\.version \S+", ".version 7.0", code)
+    monkeypatch.setattr(ptx, "of_nothing", lambda capability: (entry, other))
+    assert ptx.made_by(capability) != first
+    monkeypatch.undo()
+    monkeypatch.setattr(target, "package_version", lambda: "0.1")
+    assert ptx.made_by(capability) != first
+
+
+@capabilities
+def test_machine_code_by_nvjitlink(capability):
+    try:
+        linker.version()
+    except Exception as error:
+        pytest.skip(f"no nvJitLink here: {error}")
+    entry, code = ptx.of_nothing(capability)
+    made = linker.cubin(code.encode(), capability)
+    assert made.startswith(b"\x7fELF") and entry.encode() in made
+    with pytest.raises(RuntimeError, match="nvJitLink: .*Unsupported .version 99.9"):
+        linker.cubin(re.sub(r"\.version \S+", ".version 99.9", code).encode(), capability)

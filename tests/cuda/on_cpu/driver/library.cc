@@ -1,5 +1,6 @@
 // What fastgen's op library asks of CUDA's driver, on the CPU: kernels are functions that tests compile
-// for the CPU and name by stand_in_kernel. PTX is read as far as its entries and their parameters go.
+// for the CPU and name by stand_in_kernel. PTX is read as far as its entries and their parameters go;
+// machine code is an ELF's first bytes and that.
 #include <stdint.h>
 #include <string.h>
 
@@ -16,8 +17,11 @@ namespace {
 enum {
   SUCCESS = 0,
   INVALID_VALUE = 1,
+  OUT_OF_MEMORY = 2,
   INVALID_CONTEXT = 201,
+  NO_BINARY_FOR_GPU = 209,
   INVALID_PTX = 218,
+  UNSUPPORTED_PTX_VERSION = 222,
   INVALID_HANDLE = 400,
   NOT_FOUND = 500,
   LAUNCH_OUT_OF_RESOURCES = 701,
@@ -44,6 +48,7 @@ struct State {
   void (*begin_access)() = [] {};
   void (*end_access)() = [] {};
   int64_t last[2] = {};  // blocks, threads of each
+  int newest_ptx = 999, cuda = 13000;
 };
 State& state() {
   static State* const all = new State;
@@ -60,7 +65,7 @@ int called(const char* name) {
   return found == state().fails.end() ? SUCCESS : (int)found->second;
 }
 
-int refuse(const std::string& why, unsigned options, const int* names, void** values) {
+int refuse(int result, const std::string& why, unsigned options, const int* names, void** values) {
   char* log = nullptr;
   size_t size = 0;
   for (unsigned i = 0; i < options; ++i) {
@@ -68,7 +73,26 @@ int refuse(const std::string& why, unsigned options, const int* names, void** va
     if (names[i] == JIT_ERROR_LOG_BUFFER_SIZE_BYTES) size = (size_t)values[i];
   }
   if (log && size) strncpy(log, why.c_str(), size - 1);
-  return INVALID_PTX;
+  return result;
+}
+
+// Whether the driver can use PTX of this head, or machine code that was made of it; else why not.
+int judge(const std::string& code, bool is_elf, std::string* why) {
+  std::smatch found;
+  if (!std::regex_search(code, found,
+                         std::regex("\\.version (\\d+)\\.(\\d+)\\s+\\.target sm_(\\d+)"))) {
+    *why = "neither .version nor .target";
+    return INVALID_PTX;
+  }
+  const int version = 10 * std::stoi(found[1]) + std::stoi(found[2]);
+  const int newest = state().newest_ptx;
+  if (!is_elf && version > newest) {
+    *why = "ptxas application ptx input, line 9; fatal   : Unsupported .version " + found[1].str() +
+           "." + found[2].str() + "; current version is '" + std::to_string(newest / 10) + "." +
+           std::to_string(newest % 10) + "'\n";
+    return UNSUPPORTED_PTX_VERSION;
+  }
+  return is_elf && found[3].str()[0] != '8' ? NO_BINARY_FOR_GPU : SUCCESS;
 }
 
 bool is_current(void* context) { return !contexts.empty() && contexts.back() == context; }
@@ -78,8 +102,11 @@ bool is_current(void* context) { return !contexts.empty() && contexts.back() == 
 EXPORT int cuGetErrorName(int result, const char** name) {
   static const std::map<int, const char*> names = {
       {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE"},
+      {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY"},
       {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"},
+      {NO_BINARY_FOR_GPU, "CUDA_ERROR_NO_BINARY_FOR_GPU"},
       {INVALID_PTX, "CUDA_ERROR_INVALID_PTX"},
+      {UNSUPPORTED_PTX_VERSION, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"},
       {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE"},
       {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"},
       {LAUNCH_OUT_OF_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"},
@@ -87,6 +114,11 @@ EXPORT int cuGetErrorName(int result, const char** name) {
   const auto found = names.find(result);
   *name = found == names.end() ? nullptr : found->second;
   return *name ? SUCCESS : INVALID_VALUE;
+}
+
+EXPORT int cuDriverGetVersion(int* version) {
+  *version = state().cuda;
+  return SUCCESS;
 }
 
 EXPORT int cuStreamGetCtx(void* stream, void** context) {
@@ -115,18 +147,19 @@ EXPORT int cuModuleLoadDataEx(Module** module, const void* image, unsigned optio
                               void** values) {
   if (int failed = called("cuModuleLoadDataEx")) return failed;
   if (contexts.empty()) return INVALID_CONTEXT;
-  const std::string ptx = (const char*)image;
-  if (!std::regex_search(ptx, std::regex("\\.version \\d+\\.\\d+\\s+\\.target sm_\\d+"))) {
-    return refuse("neither .version nor .target", options, names, values);
-  }
+  const std::string given = (const char*)image;
+  const bool is_elf = given.find("ELF") == 1;
+  const std::string code = given.substr(is_elf ? 4 : 0);
+  std::string why;
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  if (int failed = judge(code, is_elf, &why)) return refuse(failed, why, options, names, values);
   std::map<std::string, Function> functions;
   const std::regex entry("\\.visible \\.entry (\\w+)\\(([^)]*)\\)"), parameter("\\.param \\.u64");
-  const std::lock_guard<std::recursive_mutex> held(state().mutex);
-  for (std::sregex_iterator found(ptx.begin(), ptx.end(), entry), end; found != end; ++found) {
+  for (std::sregex_iterator found(code.begin(), code.end(), entry), end; found != end; ++found) {
     const std::string name = (*found)[1], given = (*found)[2];
     const auto known = state().kernels.find(name);
     if (known == state().kernels.end()) {
-      return refuse("nobody knows " + name, options, names, values);
+      return refuse(INVALID_PTX, "nobody knows " + name, options, names, values);
     }
     const std::sregex_iterator first(given.begin(), given.end(), parameter);
     const size_t count = std::distance(first, std::sregex_iterator());
@@ -190,6 +223,12 @@ EXPORT void stand_in_fail(const char* name, int result) {
   const std::lock_guard<std::recursive_mutex> held(state().mutex);
   state().fails.erase(name);
   if (result) state().fails[name] = result;
+}
+
+// From now on it knows PTX up to a version, as 10 major + minor, and CUDA, as 1000 major + 10 minor.
+EXPORT void stand_in_version(int newest_ptx, int cuda) {
+  const std::lock_guard<std::recursive_mutex> held(state().mutex);
+  state().newest_ptx = newest_ptx, state().cuda = cuda;
 }
 
 // How often a function of the driver was called.
