@@ -1,5 +1,7 @@
 #include "xla/custom_call.h"
 
+#include <optional>
+
 #include "tensorflow/compiler/tf2xla/shape_util.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
 #include "tensorflow/core/framework/op.h"
@@ -27,19 +29,27 @@ class EmitCall : public tensorflow::XlaOpKernel {
   void Compile(XlaOpKernelContext* ctx) override {
     std::vector<xla::XlaOp> operands;
     std::vector<xla::Shape> arguments, results;
-    OP_REQUIRES_OK(ctx, read_arguments(ctx, &operands, &arguments));
+    std::optional<xla::XlaOp> length;
+    OP_REQUIRES_OK(ctx, read_arguments(ctx, &operands, &arguments, &length));
     OP_REQUIRES_OK(ctx, infer_results(ctx, arguments, &results));
+    if (length) OP_REQUIRES_OK(ctx, check_lengths(arguments, results));
     const xla::XlaOp call = xla::CustomCallWithLayout(
         ctx->builder(), type_string(), operands, xla::ShapeUtil::MakeTupleShape(results), arguments,
         /*opaque=*/"", /*has_side_effect=*/false, /*output_operand_aliasing=*/{},
         /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
         xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
-    for (int i = 0; i < ctx->num_outputs(); ++i) ctx->SetOutput(i, xla::GetTupleElement(call, i));
+    for (int i = 0; i < ctx->num_outputs(); ++i) {
+      const xla::XlaOp result = xla::GetTupleElement(call, i);
+      ctx->SetOutput(i, length ? xla::SetDimensionSize(result, *length, 0) : result);
+    }
   }
 
  private:
-  static absl::Status read_arguments(XlaOpKernelContext* ctx, std::vector<xla::XlaOp>* operands,
-                                     std::vector<xla::Shape>* shapes) {
+  // length: that of arrays of which XLA knows at run time alone how many rows are in use, as of
+  // tf.boolean_mask's. Handlers get all there is room for: no row's results depend on another.
+  absl::Status read_arguments(XlaOpKernelContext* ctx, std::vector<xla::XlaOp>* operands,
+                              std::vector<xla::Shape>* shapes,
+                              std::optional<xla::XlaOp>* length) const {
     for (int i = 0; i < ctx->num_inputs(); ++i) {
       TF_ASSIGN_OR_RETURN(xla::Shape shape, ctx->InputXlaShape(i));
       xla::LayoutUtil::SetToDefaultLayout(&shape);
@@ -48,10 +58,39 @@ class EmitCall : public tensorflow::XlaOpKernel {
         shape.set_element_type(xla::S64);
         operand = xla::ConvertElementType(operand, xla::S64);
       }
+      for (size_t axis = 0; axis < shape.dimensions().size(); ++axis) {
+        if (!shape.is_dynamic_dimension(axis)) continue;
+        if (axis > 0) return of_other_lengths(shape);
+        *length = xla::GetDimensionSize(operand, axis);
+        operand = xla::RemoveDynamicDimension(operand, axis);
+        shape.set_dynamic_dimension(axis, false);
+      }
       operands->push_back(operand);
       shapes->push_back(std::move(shape));
     }
     return absl::OkStatus();
+  }
+
+  // Whether all arrays have rows, so that none is a mean of them.
+  absl::Status check_lengths(const std::vector<xla::Shape>& arguments,
+                             const std::vector<xla::Shape>& results) const {
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      const std::string& name = op_->op_def.input_arg(i).name();
+      if (name == "seed" || name == "label_smoothing") continue;
+      if (arguments[i].dimensions().empty()) return of_other_lengths(arguments[i]);
+    }
+    for (const xla::Shape& result : results) {
+      if (result.dimensions().empty()) return of_other_lengths(result);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status of_other_lengths(const xla::Shape& shape) const {
+    return absl::UnimplementedError(absl::StrCat(
+        type_string(),
+        ": where XLA knows the size of arrays at run time alone, it must be that of the first ",
+        "axis of all of them; fastgen.portable() takes others. Received: ",
+        xla::ShapeUtil::HumanString(shape)));
   }
 
   // By the op's own shape function, which refuses shapes that do not fit.

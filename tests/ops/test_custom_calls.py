@@ -129,6 +129,48 @@ def test_shapes_known_when_the_function_is_called(name):
         run(tf.zeros([3, 10]), tf.zeros([2, 10]))
 
 
+KEPT = [0, 2, 3, 6, 8]
+
+
+def of_kept_rows(op, axis=0):
+    """Outputs and a gradient, from what XLA knows at run time alone how many of it there are."""
+
+    def run(kept, *inputs):
+        inputs = [tf.boolean_mask(x, kept, axis=axis) for x in inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs[-1])
+            outputs = op(*inputs)
+        return *outputs, tape.gradient(outputs, inputs[-1])
+
+    return run
+
+
+@dtypes
+@each_called
+def test_rows_counted_at_run_time(name, dtype):
+    op = OPS[name]
+    inputs = op.make((9, 65), dtype)
+    run = compiled(of_kept_rows(op.run))
+    for rows in KEPT, [4], [*range(9)], []:
+        kept = tf.reduce_any(tf.range(9)[:, None] == tf.constant(rows, tf.int32), axis=1)
+        found = run(kept, *inputs)
+        expected = tf.function(of_kept_rows(op.run))(kept, *inputs)
+        for one, other in zip(found, expected, strict=True):
+            assert_close(array(one), array(other), dtype, 65)
+
+
+@pytest.mark.parametrize("axis, reduction", [(1, "row"), (0, "mean")], ids=str)
+def test_other_sizes_found_at_run_time_are_refused(axis, reduction):
+    run = of_kept_rows(lambda *x: (ops.sigmoid_cross_entropy(*x, reduction=reduction),), axis)
+    inputs = OPS["sigmoid_cross_entropy"].make((9, 9), tf.float32)
+    with pytest.raises(tf.errors.UnimplementedError, match="CrossEntropy.*: .*first axis.*Receiv"):
+        compiled(run)(tf.range(9) > 3, *inputs)
+    with fastgen.portable():
+        found = compiled(run)(tf.range(9) > 3, *inputs)
+    for one, other in zip(found, run(tf.range(9) > 3, *inputs), strict=True):
+        assert_close(array(one), array(other), tf.float32, 81)
+
+
 @with_seed
 @pytest.mark.parametrize("kind", [tf.int32, tf.int64], ids=lambda d: d.name)
 def test_seeds(name, kind):
