@@ -146,7 +146,7 @@ await_peers() {
 tests_of_kernels() {
   local name pytest=("$python" -m pytest tests/cuda -p no:cacheprovider)
   # Those that need no GPU.
-  for name in gpu_ops machine_code core_on_gpu; do pytest+=(--ignore "tests/cuda/test_$name.py"); done
+  for name in gpu_ops machine_code; do pytest+=(--ignore "tests/cuda/test_$name.py"); done
   if [[ $dry ]]; then
     piece tests 60 env FASTGEN_CUDA_TEST=gpu "${pytest[@]}" -qq --collect-only
   elif [[ $library ]]; then
@@ -228,8 +228,11 @@ tensorflow() {
   else
     unpack && copy_tree || return # libraries for it are among the parts
   fi
+  # Processes share the GPU, so that a fault of it ends one of them alone.
+  $python -c 'import xdist' && pytest+=(-n 4 --dist loadfile)
   local there=(env -C "$tree" PYTHONPATH="$tree:$PYTHONPATH" FASTGEN_GPU=1)
-  piece "tests/gpu" 240 "${there[@]}" "${pytest[@]}" -q -rf --tb=short --maxfail 60
+  there+=(TF_FORCE_GPU_ALLOW_GROWTH=true)
+  piece "tests/gpu" 240 "${there[@]}" "${pytest[@]}" -q -rf --tb=short --maxfail 200
   piece "keras rows" 240 "${there[@]}" $python -m benchmarks.gpu.keras_rows --lines "$lines"
 }
 
