@@ -49,7 +49,7 @@ def test_a_wrong_trainer_is_red_before_it_is_timed(spoil, error):
         vae.check(trainer, trainer.weights)
 
 
-@pytest.mark.parametrize("name", ["fused", "keras"])
+@pytest.mark.parametrize("name", ["fused", pytest.param("keras", marks=pytest.mark.slow)])
 def test_trainers_of_keras_are_right(name):
     weights = vae.make_weights()
     vae.check(trainers.load(name, weights), weights)

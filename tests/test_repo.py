@@ -239,5 +239,5 @@ def test_no_code_of_an_isa_can_be_linked_into_another_path(isa):
 def test_build_info_has_every_field():
     (path,) = built("fastgen/lib/build.json")
     info = json.loads(path.read_text())
-    assert set(info) == {"abi", "tensorflow", "isas", "cuda", "compiler"}
+    assert set(info) == {"abi", "tensorflow", "isas", "cuda", "cuda_release", "compiler"}
     assert info["isas"][-1] == "baseline"

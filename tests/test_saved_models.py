@@ -37,7 +37,9 @@ def saved(tmp_path, fused):
     [
         # Which leaves the devices to be set.
         f"import fastgen; import tensorflow as tf; {TWO_DEVICES}; import keras",
-        "import tensorflow as tf; import keras; import fastgen",
+        pytest.param(
+            "import tensorflow as tf; import keras; import fastgen", marks=pytest.mark.slow
+        ),
         # The layers import Keras here, in the middle of which the models cannot be imported.
         "import fastgen.layers; import keras; import tensorflow as tf",
     ],

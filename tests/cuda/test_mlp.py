@@ -108,7 +108,7 @@ def autoencoder(dtype, inputs=37, units=15, codings=5):
 
 
 @dtypes
-@pytest.mark.parametrize("rows", [9, 1030])
+@pytest.mark.parametrize("rows", [9, pytest.param(1030, marks=pytest.mark.slow)])
 def test_tied_layers(cuda, dtype, rows):
     """A kernel of two layers has the sum of both gradients."""
     layers = autoencoder(dtype)

@@ -72,7 +72,9 @@ def test_copies_arrive_when_they_are_waited_for(call):
 across = pytest.mark.parametrize("across", [(0, 0), (0, 1), (1, 1)], ids=["NT", "NN", "TN"])
 
 
-@tensor_dtypes
+@pytest.mark.parametrize(
+    "dtype", ["float32", "bfloat16", pytest.param("float16", marks=pytest.mark.slow)]
+)
 @across
 @pytest.mark.parametrize(
     ("threads", "resident", "sharing"), [(128, 1, 2), (256, 1, 1), (128, 0, 2)]

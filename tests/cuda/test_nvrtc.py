@@ -75,7 +75,9 @@ def compile_program(library, code, options, names):
     return bool(failed), text.value.decode()
 
 
-@pytest.mark.parametrize("architecture", ["compute_80", "compute_90"])
+@pytest.mark.parametrize(
+    "architecture", ["compute_80", pytest.param("compute_90", marks=pytest.mark.slow)]
+)
 def test_every_kernel_compiles(library, kernels, architecture):
     include = native.library_folder() / "include"
     assert include.is_dir(), "the build copies the device code there"

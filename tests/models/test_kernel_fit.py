@@ -78,6 +78,7 @@ KINDS = {
     "dict": lambda: plain({"decoder": keras.losses.MeanSquaredError()}),
     "squares": lambda: plain(keras.losses.MeanSquaredError(), "tanh"),
 }
+MORE_KINDS = [x for x in KINDS if x not in ("vae", "sparse", "entropy")]
 FITS = {
     "validation": {"validation_data": images(20)},
     "split": {"validation_split": 0.2},
@@ -111,7 +112,12 @@ def both(make, monkeypatch, **how):
 
 @pytest.mark.parametrize(
     ("kind", "fit"),
-    [*((kind, "validation") for kind in KINDS), ("vae", "targets"), ("linear", "split")],
+    [
+        *((kind, "validation") for kind in ("vae", "sparse", "entropy")),
+        ("vae", "targets"),
+        ("linear", "split"),
+        *(pytest.param(kind, "validation", marks=pytest.mark.slow) for kind in MORE_KINDS),
+    ],
 )
 def test_logs_and_weights_are_those_of_keras(kind, fit, monkeypatch):
     (logs, model), (expected, stock) = both(KINDS[kind], monkeypatch, **FITS[fit])

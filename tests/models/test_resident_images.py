@@ -193,7 +193,13 @@ def test_what_comes_after_runs_as_before():
     assert gan.steps_per_execution == 1 and gan.train_function is None
 
 
-@pytest.mark.parametrize("arguments", [{}, {"free_bits": 0.01}], ids=["kernel", "stock"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({}, id="kernel"),
+        pytest.param({"free_bits": 0.01}, id="stock", marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_that_goes_on_from_a_file_sees_the_same_images(arguments, tmp_path):
     """Validation draws noise, too, which moves the state that determines the order."""
     how = {"batch_size": BATCH, "validation_data": autoencoders.images(9), "verbose": 0}

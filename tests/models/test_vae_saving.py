@@ -91,7 +91,7 @@ def policy():
 @pytest.mark.parametrize(
     ("name", "variant"),
     [
-        ("mixed_float16", {}),
+        pytest.param("mixed_float16", {}, marks=pytest.mark.slow),
         ("mixed_bfloat16", {"free_bits": 0.1}),
         pytest.param("float64", {"kind": "convolutional"}, marks=pytest.mark.slow),
     ],
@@ -173,6 +173,7 @@ np.testing.assert_allclose(one[2], two[2], rtol=1e-3, atol=1e-5)
 """
 
 
-@pytest.mark.parametrize("reduction", ["sum", pytest.param("mean", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
 def test_several_replicas_train_as_one(run_python, reduction):
     run_python(MIRRORED.replace("REDUCTION", repr(reduction)))

@@ -82,9 +82,13 @@ FORMS = {
     "stock": lambda: [L.Dense(5, "relu", activity_regularizer="l1")],
     "stock_layer": lambda: [L.Dense(5, "relu"), L.ActivityRegularization(l1=0.5)],
 }
+MORE_FORMS = [x for x in FORMS if x not in ("layer", "mse", "stock")]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form",
+    ["layer", "mse", "stock", *(pytest.param(x, marks=pytest.mark.slow) for x in MORE_FORMS)],
+)
 def test_many_steps_are_those_of_keras(fused, form):
     """On their own in float64, with batches of several sizes."""
     loss = lambda y, p: SIZE * tf.reduce_mean((y - p) ** 2, -1)  # noqa: E731

@@ -93,7 +93,7 @@ class Moved(keras.callbacks.Callback):
         (stacked, ["ad", "bc"], True),
         (tied, ["ad", "bc"], True),
         (convolutional, ["af", "bcde"], False),
-        (upsampling, ["and", "bc"], False),
+        pytest.param(upsampling, ["and", "bc"], False, marks=pytest.mark.slow),
         pytest.param(recurrent, ["ad", "bc"], False, marks=pytest.mark.slow),
     ],
 )

@@ -17,6 +17,7 @@ KINDS = {
     "dropout": {"corruption": "dropout"},
     "kl": {"penalty": "kl"},
 }
+MORE_KINDS = [x for x in KINDS if x not in ("dropout", "kl")]
 
 
 def images():
@@ -40,7 +41,9 @@ def kernel_calls():
     return fastgen.stats().get("autoencoder_step", {}).get("fused", 0)
 
 
-@pytest.mark.parametrize("case", KINDS)
+@pytest.mark.parametrize(
+    "case", ["dropout", "kl", *(pytest.param(x, marks=pytest.mark.slow) for x in MORE_KINDS)]
+)
 def test_the_kernel_of_a_fit_beside_the_steps_of_keras(case):
     model, calls = build(case), kernel_calls()
     before = model.get_weights()

@@ -158,7 +158,9 @@ def variational(beta=1.0, cls=fastgen.models.VariationalAutoencoder, optimizer="
     return model
 
 
-@pytest.mark.parametrize("optimizer", ["nadam", "rmsprop", "adam"])
+@pytest.mark.parametrize(
+    "optimizer", ["nadam", *(pytest.param(x, marks=pytest.mark.slow) for x in ("rmsprop", "adam"))]
+)
 def test_the_kernel_of_a_fit_beside_the_steps_of_keras(optimizer):
     model = variational(optimizer=optimizer)
     before, calls = model.get_weights(), fastgen.stats().get("autoencoder_step", {}).get("fused", 0)
@@ -205,7 +207,7 @@ def test_gan_of_other_steps_is_refused(change):
         fastgen.parity(model)
 
 
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("frozen", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_gan_with_regularizers(frozen, monkeypatch):
     networks, optimizers = pair()
     for model in networks:
