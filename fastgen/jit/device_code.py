@@ -99,8 +99,8 @@ def _why_not_linked(entry, ptx, cuda, gpus):
         return "nvJitLink is of CUDA {}.{}".format(*version)
     try:
         code = linked(ptx)
-    except RuntimeError as error:
-        return _line(error)
+    except NotForGpusError as error:
+        return str(error)
     refusal = _tried("machine code by nvJitLink", entry, code, gpus)
     return refusal and refusal.said
 
@@ -141,9 +141,9 @@ def register(compiled, function, fastmath):
 def _why_not_registered(compiled, function, fastmath):
     try:
         entry, ptx = code_of(compiled, function, fastmath)
+        code = linked(ptx) if accepted().linked else ptx.encode()
     except NotForGpusError as refusal:
         return refusal
-    code = linked(ptx) if accepted().linked else ptx.encode()
     driver.register(compiled.key, compiled.kernel.__name__, entry, code)
     refusal = driver.refusal(compiled.key)
     return refusal and NotForGpusError(f"the driver refuses {refusal.said}")
@@ -172,11 +172,18 @@ def code_of(compiled, function, fastmath):
 
 
 def linked(ptx):
-    """Machine code of PTX: from the disk, or as nvJitLink makes it."""
+    """Machine code of PTX: from the disk, or as nvJitLink makes it.
+
+    Raises:
+        NotForGpusError: if it does not.
+    """
     path = _place((ptx, capability(), linker.version()), "cubin")
     code = cache.read_sealed(path)
     if code is None:
-        code = linker.cubin(ptx.encode(), capability())
+        try:
+            code = linker.cubin(ptx.encode(), capability())
+        except RuntimeError as error:
+            raise NotForGpusError(_line(error)) from error
         cache.write_sealed(path, code)
     return code
 

@@ -1,5 +1,6 @@
 """CUDA's driver behind the op library: which code it can use, found before a graph runs."""
 
+import contextlib
 import ctypes
 import functools
 from typing import NamedTuple
@@ -53,7 +54,7 @@ def refusal(key, devices=(None,)):
         if not tf.executing_eagerly():  # a graph of TensorFlow 1, which loads it when it runs
             return None
         for device in devices:
-            with tf.device(device) if device else tf.name_scope(""):
+            with tf.device(device) if device else contextlib.nullcontext():
                 said, version = native.load_ops().fastgen_load_device_code(kernel=key)
             if said := said.numpy().decode(errors="replace"):
                 version = int(version)

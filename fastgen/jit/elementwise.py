@@ -235,7 +235,8 @@ def _all_iterations(pfor_input):
     inputs = [pfor_input.input(i).t for i in range(arity)]
     key, outputs = pfor_input.get_attr("kernel"), pfor_input.get_attr("Out")
     op = native.load_ops().fastgen_elementwise
-    return [pfor.wrap(y, True) for y in op(inputs=inputs, seed=[], kernel=key, Out=outputs)]
+    with tf.device(pfor_input.op.device):  # the CPU, of what is not for GPUs
+        return [pfor.wrap(y, True) for y in op(inputs=inputs, seed=[], kernel=key, Out=outputs)]
 
 
 if all(hasattr(pfor, name) for name in ("RegisterPFor", "wrap", "_fallback_converter")):

@@ -121,6 +121,8 @@ def test_what_numba_compiles_for_the_cpu_alone_runs_there(gpu, monkeypatch):
             y = kernel(x)
         assert "CPU" in y.device and y.numpy().tolist() == [2, 4]
         assert tape.gradient(y, x).numpy().tolist() == [2, 2]
+        both = tf.vectorized_map(lambda x: kernel(x), tf.constant([[1.0, 2.0], [3.0, 4.0]]))
+        assert both.numpy().tolist() == [[2, 4], [6, 8]]
 
 
 def test_or_as_its_reference(gpu, monkeypatch, unguarded):

@@ -165,11 +165,33 @@ def test_in_a_graph(gpu):
         assert_close(one, other)
 
 
-def test_more_elements_than_threads(gpu, driver):
-    x = tf.range(5_000_000, dtype="int32")
+@pytest.mark.parametrize(
+    ("size", "dtype", "blocks"),
+    [
+        (263, "int32", 2),
+        (300_000, "int32", 1056),  # as many as an H200 runs at once, then the rest
+        (5_000_003, "int32", 4883),  # four elements for each thread
+        (17_000_003, "int8", 16384),  # and again
+    ],
+)
+def test_elements_of_a_thread(gpu, driver, size, dtype, blocks):
+    x = tf.cast(tf.range(size) % 100, dtype)
     same(gpu, lambda: count_up(x, 7))
     if driver:
-        assert driver.last_launch()[:2] == (16384, 256)
+        assert driver.last_launch()[:2] == (blocks, 256)
+
+
+@pytest.mark.parametrize("shape", [(1301, 1, 211), (1301, 3, 211)], ids=str)
+def test_elements_of_a_thread_that_are_broadcast(gpu, shape):
+    same(gpu, lambda: mix(draw(*shape), draw(3, 211), draw(1301, 1, 1)))
+
+
+@pytest.mark.parametrize("inputs", [5, 8, 14])
+def test_many_inputs(gpu, inputs):
+    """Of which a thread has fewer elements under way."""
+    names = "abcdefghijklmn"[:inputs]
+    total = jit.elementwise(eval(f"lambda {', '.join(names)}: {' + '.join(names)}"), name="total")
+    same(gpu, lambda: total(*(draw(*shape) for shape in [(1023,), (3, 1)] + [()] * (inputs - 2))))
 
 
 def test_inputs_are_not_written_over(gpu):

@@ -28,12 +28,26 @@ def all_of_math(x):
     return total + math.tanh(-x) + sine * cosine
 
 
+def sum_of_fourteen(a, b, c, d, e, f, g, h, i, j, k, l, m, n):  # noqa: E741
+    """As many inputs as there are."""
+    return a + b + c + d + e + f + g + h + i + j + k + l + m + n
+
+
 def scaled_noise(x, noise):
     return x + 2 * noise
 
 
 def chosen(flag, x, y):
     return (x + y if flag else x - y), x > y
+
+
+# Inputs, outputs, elements of a thread.
+FUNCTIONS = {
+    all_of_math: (1, 1, 4),
+    leaky_relu: (2, 1, 4),
+    d_leaky_relu: (3, 2, 4),
+    scaled_noise: (1, 1, 4),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +80,30 @@ def test_elementwise(tmp_path, capability, dtype):
     width = {"float32": "f32", "float64": "f64"}.get(dtype, "[bu]16")
     assert len(re.findall(rf"ld\.global\S*\.{width}", code)) >= 2
     assert re.search(rf"st\.global\.{width}", code)
+
+
+@capabilities
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_all_that_elements_need_is_asked_for_first(tmp_path, capability, dtype, function):
+    noise = "normal" if function is scaled_noise else None
+    inputs, outputs, elements = FUNCTIONS[function]
+    code = compiled(capability, function, (dtype,) * inputs, [dtype] * outputs, noise)
+    elements = 2 if noise and dtype == "float64" else elements
+    order = "".join(re.findall(r"\b(ld|st)\.global", code))
+    assert order == "ld" * inputs * elements + "st" * outputs * elements
+    first, *_, last = (found.start() for found in re.finditer(r"\bld\.global", code))
+    computing = r"\b(fma|add|sub|mul|div|ex2|lg2|rcp|sqrt|setp\.\w+)\S*\.f(32|64)\b"
+    assert not re.search(computing, code[first:last]) and re.search(computing, code[last:])
+    check(code, tmp_path / "code.ptx", capability, dtype == "float64")
+
+
+@capabilities
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_many_inputs_leave_registers(tmp_path, capability, dtype):
+    code = compiled(capability, sum_of_fourteen, (dtype,) * 14, [dtype])
+    assert len(re.findall(r"ld\.global", code)) == 14  # of one element
+    check(code, tmp_path / "code.ptx", capability, dtype == "float64")
 
 
 @capabilities
