@@ -7,6 +7,7 @@
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
+#include "xla/hlo/builder/lib/constants.h"
 #include "xla/hlo/builder/xla_builder.h"
 
 namespace xla::ffi {
@@ -32,15 +33,28 @@ class EmitCall : public tensorflow::XlaOpKernel {
     std::optional<xla::XlaOp> length;
     OP_REQUIRES_OK(ctx, read_arguments(ctx, &operands, &arguments, &length));
     OP_REQUIRES_OK(ctx, infer_results(ctx, arguments, &results));
-    if (length) OP_REQUIRES_OK(ctx, check_lengths(arguments, results));
+    std::optional<xla::XlaOp> means;
+    if (length) {
+      means = average_rows(*length, &operands, &arguments, &results);
+      OP_REQUIRES_OK(ctx, check_lengths(arguments, results));
+    }
     const xla::XlaOp call = xla::CustomCallWithLayout(
         ctx->builder(), type_string(), operands, xla::ShapeUtil::MakeTupleShape(results), arguments,
         /*opaque=*/"", /*has_side_effect=*/false, /*output_operand_aliasing=*/{},
         /*literal=*/nullptr, xla::CustomCallSchedule::SCHEDULE_NONE,
         xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
     for (int i = 0; i < ctx->num_outputs(); ++i) {
-      const xla::XlaOp result = xla::GetTupleElement(call, i);
-      ctx->SetOutput(i, length ? xla::SetDimensionSize(result, *length, 0) : result);
+      xla::XlaOp result = xla::GetTupleElement(call, i);
+      if (length) result = xla::SetDimensionSize(result, *length, 0);
+      if (means) {
+        const xla::PrimitiveType type = results[i].element_type();
+        if (i == 0) {
+          const xla::XlaComputation* add = ctx->GetOrCreateAdd(ctx->expected_output_dtype(i));
+          result = xla::ReduceAll(result, xla::Zero(ctx->builder(), type), *add);
+        }
+        result = result / xla::ConvertElementType(*means, type);
+      }
+      ctx->SetOutput(i, result);
     }
   }
 
@@ -71,12 +85,36 @@ class EmitCall : public tensorflow::XlaOpKernel {
     return absl::OkStatus();
   }
 
-  // Whether all arrays have rows, so that none is a mean of them.
+  // Makes a cross-entropy's mean of all, or the gradient of one, that of each row; how many means
+  // there then are to average, where the outputs are theirs.
+  std::optional<xla::XlaOp> average_rows(xla::XlaOp length, std::vector<xla::XlaOp>* operands,
+                                         std::vector<xla::Shape>* arguments,
+                                         std::vector<xla::Shape>* results) const {
+    const bool forward = type_string() == "FastgenSigmoidCrossEntropy";
+    if (!forward && type_string() != "FastgenSigmoidCrossEntropyGrad") return std::nullopt;
+    xla::Shape& loss = forward ? results->front() : arguments->back();
+    if (!loss.dimensions().empty()) return std::nullopt;
+    auto rows = arguments->front().dimensions();
+    if (rows.size() > 1) rows.remove_suffix(1);
+    int64_t means_of_a_row = 1;
+    for (const int64_t size : rows.subspan(1)) means_of_a_row *= size;
+    length = xla::ConvertElementType(length, xla::S64);
+    const xla::XlaOp counted = length * xla::ScalarLike(length, means_of_a_row);
+    const xla::XlaOp means = xla::Max(counted, xla::ScalarLike(length, 1));
+    loss = xla::ShapeUtil::MakeShape(loss.element_type(), rows);
+    if (forward) return means;
+    const xla::XlaOp d_loss = operands->back();
+    const xla::XlaOp d_mean = d_loss / xla::ConvertElementType(means, loss.element_type());
+    operands->back() = xla::Broadcast(d_mean, rows);
+    return std::nullopt;
+  }
+
+  // Whether all arrays have rows, so that none is a sum of them. A slope times d_loss may be.
   absl::Status check_lengths(const std::vector<xla::Shape>& arguments,
                              const std::vector<xla::Shape>& results) const {
     for (size_t i = 0; i < arguments.size(); ++i) {
       const std::string& name = op_->op_def.input_arg(i).name();
-      if (name == "seed" || name == "label_smoothing") continue;
+      if (name == "seed" || name == "label_smoothing" || name == "d_loss") continue;
       if (arguments[i].dimensions().empty()) return of_other_lengths(arguments[i]);
     }
     for (const xla::Shape& result : results) {

@@ -159,16 +159,29 @@ def test_rows_counted_at_run_time(name, dtype):
             assert_close(array(one), array(other), dtype, 65)
 
 
-@pytest.mark.parametrize("axis, reduction", [(1, "row"), (0, "mean")], ids=str)
-def test_other_sizes_found_at_run_time_are_refused(axis, reduction):
-    run = of_kept_rows(lambda *x: (ops.sigmoid_cross_entropy(*x, reduction=reduction),), axis)
-    inputs = OPS["sigmoid_cross_entropy"].make((9, 9), tf.float32)
-    with pytest.raises(tf.errors.UnimplementedError, match="CrossEntropy.*: .*first axis.*Receiv"):
+@dtypes
+@pytest.mark.parametrize("shape", [(9,), (9, 7), (9, 2, 3)], ids=str)
+def test_means_of_rows_counted_at_run_time(shape, dtype):
+    def run(targets, logits):
+        return (ops.sigmoid_cross_entropy(targets, logits, 0.1, "mean"),)
+
+    inputs = tf.sigmoid(draw(shape, dtype, 1)), draw(shape, dtype, 2, 4.0)
+    mean = compiled(of_kept_rows(run))
+    for least in (3, -1, 8):
+        kept = tf.range(9) > least
+        for one, other in zip(mean(kept, *inputs), of_kept_rows(run)(kept, *inputs), strict=True):
+            assert_close(array(one), array(other), dtype, 7)
+
+
+@pytest.mark.parametrize(
+    "name, shape, axis", [("gaussian_sample", (3, 9), 1), ("gaussian_sample_kl", (9,), 0)]
+)
+def test_other_sizes_found_at_run_time_are_refused(name, shape, axis):
+    run, inputs = of_kept_rows(OPS[name].run, axis), OPS[name].make(shape, tf.float32)
+    with pytest.raises(tf.errors.UnimplementedError, match=r"Fastgen\w+: .* first axis.*Received"):
         compiled(run)(tf.range(9) > 3, *inputs)
     with fastgen.portable():
-        found = compiled(run)(tf.range(9) > 3, *inputs)
-    for one, other in zip(found, run(tf.range(9) > 3, *inputs), strict=True):
-        assert_close(array(one), array(other), tf.float32, 81)
+        compiled(lambda *x: run(*x)[-1])(tf.range(9) > 3, *inputs)
 
 
 @with_seed
