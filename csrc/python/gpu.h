@@ -34,11 +34,13 @@ Array bytes_anywhere(const char* op, const char* name, py::handle value);
 // An array to be written to where it is, of one of the kernels' dtypes.
 Array in_place_anywhere(const char* op, const char* name, py::handle value);
 
-// An array of any dtype on a GPU, to be written to where it is; one to be read; of NumPy where that is the place, else a copy there; a new one there.
+// Arrays of any dtype on a GPU: to be written to where it is; to be read; a new one.
 Array in_place_on_gpu(const char* op, const char* name, py::handle value);
 Array any_on_gpu(const char* op, const char* name, py::handle value);
-Array at_place(const char* name, const py::array& value, const Place& place);
 Array new_on_gpu(const char* name, const py::dtype& dtype, const Shape& shape, const Place& place);
+
+// NumPy's array where that is the place, else a copy of it there.
+Array at_place(const char* name, const py::array& value, const Place& place);
 
 // Refuses arrays on a GPU, as input() does, of a kernel that is for the CPU alone.
 void check_in_numpy(const char* op, const std::vector<const Array*>& arrays);

@@ -298,7 +298,7 @@ def test_what_takes_the_steps_of_keras(make, how):
     assert model.optimizer.iterations > 0
 
 
-@pytest.mark.parametrize("make", [variational, plain])
+@pytest.mark.parametrize("make", [variational, pytest.param(plain, marks=pytest.mark.slow)])
 def test_tensors_and_other_dtypes(make):
     found = []
     x = np.float32(images(N).round())
@@ -346,7 +346,7 @@ def test_a_layer_frozen_between_two_fits_stays(make):
         assert still == [frozen] + [False] * (len(layers) - 1)
 
 
-@pytest.mark.parametrize("make", [variational, plain])
+@pytest.mark.parametrize("make", [variational, pytest.param(plain, marks=pytest.mark.slow)])
 def test_the_split_of_tensors_is_that_of_arrays(make):
     found = []
     for x in (images(N), tf.constant(images(N))):

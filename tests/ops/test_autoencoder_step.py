@@ -55,7 +55,10 @@ def test_each_step_from_the_state_of_keras(fused, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("variational", "loss"), [(True, LOSSES[0]), (False, LOSSES[1])])
+@pytest.mark.parametrize(
+    ("variational", "loss"),
+    [(True, LOSSES[0]), pytest.param(False, LOSSES[1], marks=pytest.mark.slow)],
+)
 def test_float64_on_its_own(fused, kind, variational, loss):
     """Parity (b), with another divergence scale at every step."""
     steps, scale = 100, 0.01
