@@ -13,8 +13,8 @@ constexpr int kHalf = 23;  // NPY_HALF, which pybind11 does not name
 constexpr char kSwapped = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '>' : '<';
 
 bool is_bfloat16(const py::dtype& dtype) {
-  static int known =
-      0;  // ml_dtypes numbers its types at run time; there are types without a number
+  // ml_dtypes numbers its types at run time; there are types without a number.
+  static int known = 0;
   if (known && dtype.num() == known) return true;
   if (dtype.itemsize() != 2 || !py::str(dtype.attr("name")).equal(py::str("bfloat16"))) {
     return false;

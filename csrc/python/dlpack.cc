@@ -5,11 +5,20 @@
 namespace fastgen::python {
 namespace {
 
-// Looked up once, and kept for as long as the process runs.
+// Looked up once, and kept for as long as the process runs. No static of the function: its guard would
+// be held where the look-up lets other threads have the GIL.
 const py::object& from_dlpack() {
-  static const auto* const function =
-      new py::object(py::module_::import("numpy").attr("from_dlpack"));
+  static const py::object* function = nullptr;
+  if (!function) function = new py::object(py::module_::import("numpy").attr("from_dlpack"));
   return *function;
+}
+
+// The first of a pair's numbers; no device where it is none.
+int first_of(const py::object& pair) {
+  const auto first = py::reinterpret_steal<py::object>(PySequence_GetItem(pair.ptr(), 0));
+  const long number = first ? PyLong_AsLong(first.ptr()) : -1;
+  if (PyErr_Occurred()) throw py::error_already_set();
+  return static_cast<int>(number);
 }
 
 }  // namespace
@@ -17,13 +26,11 @@ const py::object& from_dlpack() {
 int dlpack_device(py::handle value) {
   if (!has(value, names().dlpack_device)) return kNoDlpack;
   try {
-    const py::object device = call(get(value, names().dlpack_device));
-    return py::cast<int>(py::reinterpret_steal<py::object>(PySequence_GetItem(device.ptr(), 0)));
-  } catch (const py::error_already_set&) {
-  } catch (const py::cast_error&) {
+    return first_of(call(get(value, names().dlpack_device)));
+  } catch (const py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception)) throw;
+    return kNoDlpack;
   }
-  PyErr_Clear();
-  return kNoDlpack;
 }
 
 bool exports_memory(py::handle value) {
@@ -44,6 +51,7 @@ py::array exported_array(const char* op, const char* name, py::handle value) {
   try {
     return exported_memory(op, name, value);
   } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception)) throw;
     auto array = py::array::ensure(value);
     if (!array || array.dtype().kind() == 'O') throw;
     return array;

@@ -154,6 +154,30 @@ def test_a_device_that_is_not_told():
         core.exp(Lost(np.zeros(3)))
 
 
+@pytest.mark.parametrize("device", [None, (), {}, ("cpu", 0), (None, 0), (2**70, 0), 1], ids=str)
+def test_a_device_of_another_form(device):
+    class Odd(Convertible):
+        def __dlpack_device__(self):
+            return device
+
+    x = np.zeros(3)
+    np.testing.assert_array_equal(core.exp(Odd(BufferError("not asked"), x)), np.ones(3))
+    with pytest.raises(ValueError, match=r"^exp: out .* Received: out of type Odd"):
+        core.exp(x, out=Odd(BufferError("not asked"), x))
+
+
+def test_what_ends_a_program_goes_on():
+    """Where the array could be had in another way, too."""
+
+    class Interrupted(Exporter):
+        def __dlpack_device__(self):
+            raise KeyboardInterrupt
+
+    for value in Interrupted(np.zeros(3)), Convertible(KeyboardInterrupt(), np.zeros(3)):
+        with pytest.raises(KeyboardInterrupt):
+            core.exp(value)
+
+
 PROLOGUE = """
 import numpy as np, pytest
 from fastgen import core
