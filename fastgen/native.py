@@ -234,8 +234,10 @@ def _driver_release():
     """The CUDA that the machine's driver is of, such as `(12, 8)`, or None; starts nothing."""
     version = ctypes.c_int()
     try:
-        ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+        failed = ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
     except (OSError, AttributeError):
+        return None
+    if failed:  # as of the toolkit's libcuda, which stands in for a driver's where there is none
         return None
     return version.value // 1000, version.value % 1000 // 10
 

@@ -237,6 +237,7 @@ def test_gpus_that_kernels_run_on(monkeypatch, built, count, capabilities, why):
     ("driver", "built", "why"),
     [
         (None, "13.0", "there is no CUDA driver"),
+        (0, "13.0", "there is no CUDA driver"),  # but the toolkit's stand-in for one
         (
             12090,
             "13.0",
@@ -252,7 +253,11 @@ def test_why_cuda_sees_no_gpu(monkeypatch, driver, built, why):
         assert name == "libcuda.so.1"
         if driver is None:
             raise OSError("cannot open shared object file")
-        answer = lambda to: setattr(to._obj, "value", driver)  # noqa: E731
+
+        def answer(to):
+            to._obj.value = driver
+            return 0 if driver else 34  # CUDA_ERROR_STUB_LIBRARY
+
         return types.SimpleNamespace(cuDriverGetVersion=answer)
 
     monkeypatch.setattr(native.ctypes, "CDLL", load)
