@@ -207,7 +207,10 @@ unpack() {
     return 1
   fi
   # What is bare there would wait for the log's writer, too, which ends after us.
-  wait() { local job; for job in $(jobs -p); do builtin wait "$job"; done; }
+  wait() {
+    local job
+    if (($#)); then builtin wait "$@"; else for job in $(jobs -p); do builtin wait "$job"; done; fi
+  }
   set +u
   # shellcheck disable=SC1091
   . "$parts/p3/unpack_tf.sh" "$parts" "$work/tf"

@@ -15,6 +15,7 @@ echo "ran $* of ${UNPACKED:-nothing} with ${FASTGEN_LIB_DIR:-nothing}"
 """
 UNPACK = """
 (sleep 0.2; echo inflated) & true | cat & wait
+(exit 3) & failing=$!; sleep 0.2 & wait $failing; echo "ended with $?"
 export UNPACKED=$1
 """
 
@@ -49,7 +50,8 @@ def stage(tmp_path):
 
 def test_what_unpacks_them_may_wait_for_its_jobs(stage, tmp_path):
     said, outcomes = stage(UNPACK)
-    assert "inflated" in said and outcomes == {"tests/gpu": "ok", "keras rows": "ok"}
+    assert "inflated" in said and "ended with 3" in said
+    assert outcomes == {"tests/gpu": "ok", "keras rows": "ok"}
     parts = tmp_path / "parts"
     assert "pytest tests/gpu" in said and said.count(f"of {parts} with {parts}/p3/lib") == 3
 
