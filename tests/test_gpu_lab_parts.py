@@ -1,4 +1,4 @@
-"""The stage `tensorflow` of benchmarks/gpu_lab.sh where TensorFlow comes in parts."""
+"""The stage `tensorflow` of benchmarks/gpu_lab.sh, also where TensorFlow comes in parts."""
 
 import json
 import os
@@ -59,3 +59,15 @@ def test_what_unpacks_them_may_wait_for_its_jobs(stage, tmp_path):
 def test_without_parts_it_says_so(stage):
     said, outcomes = stage(None)
     assert "no TensorFlow, and no parts of it in" in said and not outcomes
+
+
+def test_rows_multiply_in_float32(monkeypatch, tmp_path):
+    """As their bounds have it: a GPU's tf32, TensorFlow's default, is beyond them."""
+    tf = pytest.importorskip("tensorflow")
+    from benchmarks.gpu import keras_rows
+
+    seen = []
+    monkeypatch.setattr(tf.config.experimental, "enable_tensor_float_32_execution", seen.append)
+    monkeypatch.setattr(keras_rows, "chosen", lambda dry_run: [])
+    keras_rows.main(["--lines", str(tmp_path / "rows.jsonl"), "--dry-run"])
+    assert seen == [False]

@@ -84,6 +84,7 @@ def main(arguments=None):
 
     if not options.dry_run and not tf.config.list_logical_devices("GPU"):
         raise SystemExit("keras_rows: TensorFlow sees no GPU")
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # beyond the rows' bounds
     lines = Lines(options.lines)
     for case in chosen(options.dry_run):
         record = measure(case, options.dry_run)
